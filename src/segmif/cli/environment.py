@@ -1,0 +1,21 @@
+"""`segmif --version`: the version and what it runs on, ready to paste into a bug report."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+from segmif._version import __version__
+
+_PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "onnxruntime", "openvino", "transformers")
+
+
+def describe() -> str:
+    """Several lines: segmif, Python, system and the versions of the packages that matter."""
+    lines = [f"segmif {__version__}", f"python {platform.python_version()} on {platform.platform()}"]
+    for package in _PACKAGES:
+        try:
+            lines.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            lines.append(f"{package} not installed")
+    return "\n".join(lines)

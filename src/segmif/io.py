@@ -1,0 +1,303 @@
+"""Reading and writing pictures: 8/16-bit and float files in, whole files out.
+
+A picture in memory is RGB (H, W, 3) or grey (H, W); `uint8`, `uint16` or `float32`, exactly as stored.
+`to_unit` is the one place that turns stored values into floats in [0, 1].
+Everything is written to a temporary name in the same folder and renamed, so a killed run leaves no half file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from segmif.checks import InputError
+
+Array = npt.NDArray[Any]
+Band = Literal["infrared", "visible"]
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+MAX_PIXELS = 200_000_000
+"""Pictures above this many pixels are refused: they are more often a decompression bomb than a photograph."""
+
+_STRETCH_PERCENTILES = (0.1, 99.9)
+
+
+def is_image(path: Path) -> bool:
+    """Whether the file name ends like a picture we read (any case) and is not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def read_image(path: str | os.PathLike[str]) -> Array:
+    """Read a PNG, JPEG, TIFF, WebP or BMP file as it is stored.
+
+    EXIF rotation is applied, palettes are expanded, alpha is dropped.
+
+    Returns:
+        (H, W) or RGB (H, W, 3) array of dtype uint8, uint16 or float32.
+
+    Raises:
+        InputError: the file is missing, empty, truncated, not a picture, too large, or holds NaN or infinity.
+    """
+    path = Path(path)
+    data = read_bytes(path)
+    try:
+        return decode_image(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's bytes, or an `InputError` that says why they cannot be had."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder, expected a file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if not data:
+        raise InputError(f"{path}: the file is empty (0 bytes); copy or export it again")
+    return data
+
+
+def decode_image(data: bytes) -> Array:
+    """Decode the bytes of an image file; see `read_image` for the result and the errors."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise InputError(
+                        f"{image.width}x{image.height} is above the limit of {MAX_PIXELS} pixels; "
+                        "crop or shrink it first"
+                    )
+                image.load()
+                array = _deep_array(image, data)
+                if array is None:
+                    array = np.asarray(_eight_bit(image))
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError(
+            "is not a picture in a format we read (PNG, JPEG, TIFF, WebP, BMP); convert it first"
+        ) from None
+    except Image.DecompressionBombError as error:
+        raise InputError(f"refused, it unpacks to too many pixels ({error})") from error
+    except (OSError, SyntaxError, ValueError, EOFError, KeyError, MemoryError, TypeError) as error:
+        raise InputError(f"is damaged or truncated ({error}); copy or export it again") from error
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        count = int(np.size(array) - np.isfinite(array).sum())
+        raise InputError(f"holds {count} NaN or infinite values; fill them before fusing")
+    return np.ascontiguousarray(array)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """An 8-bit picture as mode L or RGB, upright, without palette or alpha."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == "P":
+        upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
+    return upright.convert("L" if upright.mode in ("1", "L", "LA", "La") else "RGB")
+
+
+def _deep_array(image: Image.Image, data: bytes) -> Array | None:
+    """16-bit or float pictures as (H, W) or RGB (H, W, 3); None for 8-bit ones, which Pillow reads best."""
+    grey_deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    bits: Any = image.tag_v2.get(258, 8) if hasattr(image, "tag_v2") else 8
+    tiff_deep = max(bits) > 8 if isinstance(bits, tuple) else int(bits) > 8
+    png_deep = data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 24 and data[24] == 16
+    if not (grey_deep or tiff_deep or png_deep):
+        return None
+    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None or array.dtype == np.uint8:
+        if not grey_deep:
+            return None
+        array = np.asarray(image)
+    elif array.ndim == 3:
+        array = array[..., 0] if array.shape[2] <= 2 else array[..., 2::-1]
+    if array.dtype == np.int32 and array.size and array.min() >= 0 and array.max() <= 65535:
+        array = array.astype(np.uint16)
+    array = _upright(array, image.getexif().get(0x0112, 1))
+    return array if array.dtype == np.uint16 else array.astype(np.float32)
+
+
+def _upright(array: Array, orientation: int) -> Array:
+    """Undo an EXIF orientation (1..8) on an array."""
+    if orientation in (5, 6, 7, 8):
+        array = np.swapaxes(array, 0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return array
+
+
+def to_unit(image: Array, band: Band) -> npt.NDArray[np.float32]:
+    """Stored values to float32 in [0, 1]. The rule, by dtype and band:
+
+    - uint8: divided by 255.
+    - uint16 visible: divided by the full scale of the fewest bits among 8, 10, 12, 14, 16 that hold the maximum.
+    - uint16 infrared: raw thermal counts fill a small part of their range, so the 0.1 and 99.9 percentiles go
+      to 0 and 1 (a constant picture becomes 0).
+    - float in [0, 1]: unchanged. Other floats: infrared (degrees, kelvin) is stretched like uint16; visible is
+      refused, since its scale cannot be known.
+    - bool: 0 or 1.
+
+    Raises:
+        InputError: NaN or infinity, a visible float picture outside [0, 1], or another dtype.
+    """
+    if image.dtype == np.uint8:
+        return image.astype(np.float32) / np.float32(255)
+    if image.dtype == np.bool_:
+        return image.astype(np.float32)
+    if image.dtype == np.uint16:
+        if band == "infrared":
+            return _stretch(image)
+        peak = int(image.max(initial=0))
+        bits = next(b for b in (8, 10, 12, 14, 16) if peak < 2**b)
+        return image.astype(np.float32) / np.float32(2**bits - 1)
+    if image.dtype.kind == "f":
+        return _float_to_unit(image, band)
+    raise InputError(
+        f"the {band} image has dtype {image.dtype}; expected uint8, uint16 or float; convert with .astype(np.uint8)"
+    )
+
+
+def _float_to_unit(image: Array, band: Band) -> npt.NDArray[np.float32]:
+    if not np.isfinite(image).all():
+        raise InputError(f"the {band} image holds NaN or infinite values; fill them before fusing")
+    low, high = (float(image.min()), float(image.max())) if image.size else (0.0, 0.0)
+    if low >= 0.0 and high <= 1.0:
+        return image.astype(np.float32)
+    if band == "infrared":
+        return _stretch(image)
+    raise InputError(
+        f"the {band} image is float with values {low:g}..{high:g}; expected 0..1: divide by its full scale first"
+    )
+
+
+def _stretch(image: Array) -> npt.NDArray[np.float32]:
+    low, high = np.percentile(image, _STRETCH_PERCENTILES)
+    if high <= low:
+        low, high = float(image.min()), float(image.max())
+    if high <= low:
+        return np.zeros(image.shape, np.float32)
+    unit = (image.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+    return cast("npt.NDArray[np.float32]", np.clip(unit, 0, 1))
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path`; renamed to it on success, removed on any failure.
+
+    The temporary name starts with a dot and keeps the suffix, so writers that look at the suffix work.
+
+    Raises:
+        InputError: the folder cannot be made or written, or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)  # noqa: PTH105 (atomic on every system, also over an existing file)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise InputError(
+            f"{path}: cannot be written ({os.strerror(error.errno)}); free space or choose another folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a whole file or nothing."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a whole UTF-8 text file or nothing."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike[str], value: object) -> None:
+    """Write JSON (2-space indent, keys in the order given, NaN refused), whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def encode_image(image: Array, suffix: str = ".png") -> bytes:
+    """A grey (H, W) or RGB (H, W, 3) array, uint8 or uint16, as the bytes of an image file."""
+    if image.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"cannot write dtype {image.dtype}: expected uint8 or uint16")
+    bgr = image[..., ::-1] if image.ndim == 3 else image
+    suffix = suffix.lower()
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 3] if suffix == ".png" else []
+    if suffix in (".jpg", ".jpeg"):
+        options = [cv2.IMWRITE_JPEG_QUALITY, 95]
+    try:
+        done, data = cv2.imencode(suffix, np.ascontiguousarray(bgr), options)
+    except cv2.error:
+        done, data = False, np.empty(0, np.uint8)
+    if not done:
+        raise InputError(f"cannot write a {image.dtype} picture as {suffix!r}: use .png or .tif")
+    return data.tobytes()
+
+
+def write_image(path: str | os.PathLike[str], image: Array) -> None:
+    """Write a grey (H, W) or RGB (H, W, 3) uint8 or uint16 array; the suffix chooses the format."""
+    write_bytes(path, encode_image(image, Path(path).suffix))
+
+
+def read_labels(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
+    """Read a label map: class ids from a grey or palette PNG, (H, W) uint8; 255 means ignore.
+
+    Raises:
+        InputError: the file is not readable, or is RGB (convert it by its palette first).
+    """
+    path = Path(path)
+    data = read_bytes(path)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode in ("L", "P"):
+                return np.asarray(image, np.uint8).copy()
+            mode = image.mode
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: is not a readable label picture ({error})") from error
+    raise InputError(f"{path}: labels must be a grey or palette PNG of class ids, not {mode}; convert by palette")
+
+
+def encode_labels(labels: npt.NDArray[np.uint8], palette: Sequence[tuple[int, int, int]]) -> bytes:
+    """Class ids (H, W) uint8 as the bytes of a palette PNG: ids survive, viewers show the colours."""
+    image = Image.fromarray(labels)
+    image.putpalette(_full_palette(palette))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _full_palette(palette: Sequence[tuple[int, int, int]]) -> list[int]:
+    """256 colours; unused ids are mid grey, 255 (ignore) is white."""
+    colours = [*palette, *[(128, 128, 128)] * (255 - len(palette)), (255, 255, 255)]
+    return [channel for colour in colours[:256] for channel in colour]
+
+
+def write_labels(
+    path: str | os.PathLike[str], labels: npt.NDArray[np.uint8], palette: Sequence[tuple[int, int, int]]
+) -> None:
+    """Write class ids (H, W) as a palette PNG."""
+    write_bytes(path, encode_labels(labels, palette))
