@@ -5,12 +5,12 @@ Exit codes: 0 success, 1 partial failure, 2 wrong usage or input (one line on st
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 
 import typer
 
-from segmif import _version
 from segmif.checks import InputError
 
 app = typer.Typer(
@@ -39,6 +39,13 @@ def _root(
     pass
 
 
+_GROUPS: tuple[str, ...] = ()
+"""Modules of this package, in the order of `segmif --help`; each adds its commands in `register(app)`."""
+
+for _group in _GROUPS:
+    importlib.import_module(f"{__name__}.{_group}").register(app)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; never a traceback for a user's mistake."""
     command = typer.main.get_command(app)
@@ -60,6 +67,3 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _say(message: str, code: int) -> int:
     print("segmif: " + " ".join(message.split()), file=sys.stderr)
     return code
-
-
-__all__ = ["_version", "app", "main"]
