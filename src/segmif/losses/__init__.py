@@ -1,1 +1,27 @@
-""""""
+"""Losses: pure functions of tensors, and the weights between the two tasks."""
+
+from segmif.losses.fusion import (
+    fusion_loss,
+    fusion_loss_round1,
+    max_gradient_loss,
+    max_intensity_loss,
+    sobel,
+    source_ssim_loss,
+    ssim,
+)
+from segmif.losses.segmentation import segmentation_loss
+from segmif.losses.weighting import SEGMENTATION_FACTOR, DynamicTaskWeights, fusion_factor
+
+__all__ = [
+    "SEGMENTATION_FACTOR",
+    "DynamicTaskWeights",
+    "fusion_factor",
+    "fusion_loss",
+    "fusion_loss_round1",
+    "max_gradient_loss",
+    "max_intensity_loss",
+    "segmentation_loss",
+    "sobel",
+    "source_ssim_loss",
+    "ssim",
+]

@@ -1,0 +1,48 @@
+"""The loss of the segmentation network."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segmif.checks import InputError
+from segmif.labelsets import IGNORE
+
+
+def segmentation_loss(
+    logits: Tensor, labels: Tensor, ignore_index: int = IGNORE, *, class_weights: Tensor | None = None
+) -> Tensor:
+    """Mean cross entropy over the labelled pixels, at label resolution.
+
+    Args:
+        logits: (B, K, h, w), any h and w; upsampled bilinearly (align_corners False) to the labels.
+        labels: (B, H, W) integer class ids below K, or `ignore_index`.
+        ignore_index: the id that does not count. A batch of nothing else has loss 0 and zero gradients.
+        class_weights: (K,) factors per class, or None for equal ones; the mean is weighted accordingly.
+
+    Raises:
+        InputError: the shapes do not fit, or a label is neither a class nor `ignore_index`.
+    """
+    if logits.ndim != 4 or labels.ndim != 3 or len(logits) != len(labels):
+        raise InputError(
+            f"expected logits (B, K, h, w) and labels (B, H, W), got {tuple(logits.shape)} and {tuple(labels.shape)}; "
+            "labels have no channel dimension"
+        )
+    labels = labels.long()
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    if logits.shape[2:] != labels.shape[1:]:
+        logits = F.interpolate(logits, size=labels.shape[1:], mode="bilinear", align_corners=False)
+    try:
+        total = F.cross_entropy(logits, labels, class_weights, ignore_index=ignore_index, reduction="sum")
+    except IndexError as error:
+        raise InputError(
+            f"labels hold an id that is neither below {logits.shape[1]} (the number of classes) nor {ignore_index} "
+            f"(ignored); remap them first ({error})"
+        ) from error
+    counted = labels != ignore_index
+    if class_weights is None:
+        return total / counted.sum().clamp(min=1)
+    weight = class_weights[labels[counted]].sum()
+    return total / weight.where(weight > 0, torch.ones_like(weight))
