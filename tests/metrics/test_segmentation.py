@@ -114,16 +114,17 @@ def test_pooled_score_equals_hand_count():
 
 
 def test_the_bicycle_question_both_ways():
-    """FMB's test split has no bicycle: 13 classes count in "fmb", "fmb-14" divides by 14, "fmb-15" by 15."""
+    """FMB's test split has no bicycle: "fmb" divides by the 13 other classes, "fmb-14" by 14, "fmb-15" by 15."""
     true = np.array([[i for i in range(15) if i != 13]], np.uint8)
     pred = true.copy()
     pred[0, 0] = 13  # a bicycle seen in unlabelled ground
     results = {}
-    for name in ("fmb", "fmb-14", "fmb-15"):
+    for name in ("fmb", "fmb-nanmean", "fmb-14", "fmb-15"):
         score = SegmentationScore(name)
         score.update(pred, true)
         results[name] = score.compute()
     assert results["fmb"]["mIoU"] == 1
+    assert results["fmb-nanmean"]["mIoU"] == 1
     assert results["fmb-14"]["mIoU"] == pytest.approx(13 / 14)
     assert results["fmb-15"]["mIoU"] == pytest.approx(13 / 15)
     assert results["fmb-15"]["mIoU_present"] == pytest.approx(13 / 14)
@@ -131,6 +132,17 @@ def test_the_bicycle_question_both_ways():
     assert math.isnan(results["fmb"]["IoU"]["bicycle"])
     assert results["fmb-15"]["IoU"]["bicycle"] == 0
     assert results["fmb"]["mIoU_all"] == results["fmb-14"]["mIoU"]
+
+
+def test_a_false_bicycle_costs_a_nanmean_a_fourteenth():
+    true = np.array([[i for i in range(1, 15) if i != 13] * 2], np.uint8)
+    pred = true.copy()
+    pred[0, 0] = 13
+    scores = [SegmentationScore(name) for name in ("fmb", "fmb-nanmean")]
+    for score in scores:
+        score.update(pred, true)
+    assert scores[0].compute()["mIoU"] == pytest.approx((12 + 0.5) / 13)
+    assert scores[1].compute()["mIoU"] == pytest.approx((12 + 0.5) / 14)
 
 
 @pytest.mark.parametrize(("absent", "expected"), [("skip", 0.5), ("union", 0.25), ("zero", 0.125)])

@@ -20,7 +20,12 @@ import numpy.typing as npt
 from segmif.checks import InputError, check_same_size, unknown
 from segmif.labelsets import IGNORE, LABEL_SETS, LabelSet
 from segmif.metrics.boundary import boundary_f
-from segmif.metrics.protocols import AbsentRule, SegmentationProtocol, segmentation_protocol
+from segmif.metrics.protocols import (
+    SEGMENTATION_PROTOCOLS,
+    AbsentRule,
+    SegmentationProtocol,
+    segmentation_protocol,
+)
 
 Counts = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.uint8]
@@ -329,7 +334,8 @@ def _resolve(
     absent: AbsentRule | None,
 ) -> SegmentationProtocol:
     if isinstance(protocol, str):
-        protocol = LABEL_SETS[protocol] if protocol in ("cwfid", "saliency") else segmentation_protocol(protocol)
+        plain_set = protocol in LABEL_SETS and protocol not in SEGMENTATION_PROTOCOLS
+        protocol = LABEL_SETS[protocol] if plain_set else segmentation_protocol(protocol)
     if isinstance(protocol, int):
         names = tuple(f"class {i}" for i in range(protocol))
         protocol = LabelSet(name=f"{protocol} classes", classes=names, palette=((0, 0, 0),) * protocol)
