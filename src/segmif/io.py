@@ -12,7 +12,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -201,13 +201,11 @@ def _stretch(image: Array) -> npt.NDArray[np.float32]:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside `path`; renamed to it on success, removed on any failure.
 
-    The temporary name starts with a dot and keeps the suffix, so writers that look at the suffix work.
-
     Raises:
         InputError: the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -219,7 +217,33 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             f"{path}: cannot be written ({os.strerror(error.errno)}); free space or choose another folder"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # The folder may be missing or not even a folder; the error that says so is already on its way.
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name in the same folder for a file in the making: starts with a dot, keeps the suffix writers look at."""
+    return path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+
+
+def make_output_folder(folder: str | os.PathLike[str]) -> Path:
+    """Make `folder` and prove that files can be written into it, before any long work begins.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    folder = Path(folder)
+    probe = folder / f".segmif.{os.getpid()}.probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder for the output"
+        ) from error
+    return folder
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

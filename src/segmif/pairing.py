@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,16 +93,10 @@ def _examples(files: dict[str, Path]) -> str:
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sort key under which ``frame10`` follows ``frame9``.
+    """Sort key under which ``frame10`` follows ``frame9``; no two names share a key.
 
-    >>> sorted(["f10", "f9"], key=natural_key)
-    ['f9', 'f10']
+    >>> sorted(["f10b", "f10a", "f9", "f"], key=natural_key)
+    ['f', 'f9', 'f10a', 'f10b']
     """
-    parts: list[tuple[int, int, str]] = []
-    text = ""
-    for char in name + "\0":
-        if text and char.isdigit() != text[-1].isdigit():
-            parts.append((0, int(text), "") if text.isdecimal() else (1, 0, text))
-            text = ""
-        text += char
-    return parts
+    parts = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+    return [*parts, (-1, 0, name)]
