@@ -1,0 +1,69 @@
+"""What we know about a data set besides its files: classes, size, licence, home, and its traps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from segmif.data.layout import Layout
+from segmif.labelsets import LabelSet
+
+SIMPLE_LAYOUTS = (
+    Layout(
+        name="paired folders",
+        infrared="infrared/*",
+        visible="visible/*",
+        labels=(("label/*", "hand"), ("label_model/*", "model")),
+        boxes="boxes.json",
+        lists="{split}.txt",
+    ),
+    Layout(
+        name="paired folders per split",
+        infrared="{split}/infrared/*",
+        visible="{split}/visible/*",
+        labels=(("{split}/label/*", "hand"), ("{split}/label_model/*", "model")),
+        boxes="{split}/boxes.json",
+    ),
+)
+"""The project's own simple layout, which every data set may also be stored in: folders ``infrared``, ``visible``, ``label``
+(drawn by people), ``label_model`` (made by networks), COCO ``boxes.json``, lists ``train.txt``, ``val.txt``, ``test.txt``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """A data set of the field.
+
+    `sizes` are the published numbers of samples by split; `resolution` (width, height) or None if mixed; `layouts` are tried in
+    order; `label_set` names the classes (a layout may have its own); `time_of` tells day or night from a sample's
+    name; `meta` is true of every sample; `folders` are the usual names of its root; `notes` are facts that trip people.
+    """
+
+    name: str
+    title: str
+    task: str
+    layouts: tuple[Layout, ...]
+    label_set: LabelSet | None
+    sizes: Mapping[str, int]
+    resolution: tuple[int, int] | None
+    licence: str
+    home: str
+    citation: str
+    folders: tuple[str, ...] = ()
+    time_of: Callable[[str], str | None] = lambda name: None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Published number of samples."""
+        return sum(self.sizes.values())
+
+
+def time_by_suffix(name: str) -> str | None:
+    """MFNet and MSRS end a name with D or N.
+
+    >>> time_by_suffix("00004N"), time_by_suffix("00381D"), time_by_suffix("FLIR_0")
+    ('night', 'day', None)
+    """
+    return {"D": "day", "N": "night"}.get(name[-1:]) if name[:-1].isdecimal() else None
