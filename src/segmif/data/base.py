@@ -33,8 +33,10 @@ class PairSample:
     """One infrared-visible pair on one pixel grid.
 
     `infrared` is grey (H, W) and `visible` RGB (H, W, 3), both as stored (uint8, uint16 or float32);
-    `labels` (H, W) uint8 class ids with 255 = ignore, or None; `boxes` or None; `meta` holds what else is known,
-    such as ``{"time": "day" | "night"}``.
+    `labels` (H, W) uint8 class ids with 255 = ignore, or None; `boxes` or None; `target` (H, W) uint8 is the picture a
+    fusion network should make (0..255, see `segmif data targets`), or None; `meta` holds what else is known, such as
+    ``{"time": "day" | "night"}``. Where there is no infrared camera, `infrared` is the visible picture's luma and
+    ``meta["infrared"]`` is ``"simulated"``.
     """
 
     name: str
@@ -42,6 +44,7 @@ class PairSample:
     visible: npt.NDArray[Any]
     labels: npt.NDArray[np.uint8] | None = None
     boxes: Boxes | None = None
+    target: npt.NDArray[np.uint8] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property

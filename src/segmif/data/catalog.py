@@ -79,7 +79,7 @@ def open_folder(
     lists: str | None = None,
     strict: bool = True,
 ) -> FileDataset:
-    """Open any folder by glob patterns, ``*`` standing for the name: ``infrared="thermal/*_ir.png", visible="rgb/*.jpg"``.
+    """Open any folder by two glob patterns, such as ``infrared="thermal/*_ir.png", visible="rgb/*.jpg"``.
 
     Args:
         root: the folder the patterns start from.

@@ -27,12 +27,13 @@ M3FD = DatasetInfo(
     resolution=(1024, 768),
     licence="research",
     home="https://github.com/JinyuanLiu-CV/TarDAL",
-    citation="Liu et al., Target-aware Dual Adversarial Learning and a Multi-scenario Multi-Modality Benchmark, CVPR 2022",
+    citation="Liu et al., Target-aware Dual Adversarial Learning and a Multi-scenario Multi-Modality Benchmark, "
+    "CVPR 2022",
     folders=("M3FD", "M3FD_Detection", "M3FD_Fusion"),
     notes=(
         "its six classes are given FMB ids: People 8, Car 9, Bus 11, Lamp 4, Motorcycle 12, Truck 10",
         "M3FD_Fusion (300 pairs, no boxes) has the same folders Ir and Vis",
-        "there is no official split: papers divide it in several ways; make one with 'segmif data split' and share the lists",
+        "there is no official split, papers divide it in several ways: make one with 'segmif data split', share it",
     ),
 )
 

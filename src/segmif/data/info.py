@@ -26,17 +26,19 @@ SIMPLE_LAYOUTS = (
         boxes="{split}/boxes.json",
     ),
 )
-"""The project's own simple layout, which every data set may also be stored in: folders ``infrared``, ``visible``, ``label``
-(drawn by people), ``label_model`` (made by networks), COCO ``boxes.json``, lists ``train.txt``, ``val.txt``, ``test.txt``."""
+"""The project's own simple layout, in which every data set may also be stored: folders ``infrared``, ``visible``,
+``label`` (drawn by people), ``label_model`` (made by networks), COCO ``boxes.json``, lists ``train.txt``, ``val.txt``,
+``test.txt``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """A data set of the field.
 
-    `sizes` are the published numbers of samples by split; `resolution` (width, height) or None if mixed; `layouts` are tried in
-    order; `label_set` names the classes (a layout may have its own); `time_of` tells day or night from a sample's
-    name; `meta` is true of every sample; `folders` are the usual names of its root; `notes` are facts that trip people.
+    `sizes` are the published numbers of samples by split; `resolution` (width, height) or None if mixed; `layouts` are
+    tried in order; `label_set` names the classes (a layout may have its own); `time_of` tells day or night from a
+    sample's name; `meta` is true of every sample; `folders` are the usual names of its root; `notes` are facts that
+    trip people.
     """
 
     name: str

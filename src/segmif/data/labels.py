@@ -89,7 +89,7 @@ def ids_from_colours(
 
     >>> ids, problems = ids_from_colours(np.array([[[255, 0, 0], [9, 9, 9]]], np.uint8), {(255, 0, 0): 2})
     >>> ids.tolist(), problems[0].message
-    ([[2, 255]], 'label picture is painted with 1 colours that are not in the palette: (9, 9, 9) at x=1 y=0 (1 pixels); ...')
+    ([[2, 255]], 'label picture is painted with 1 colours that are not in the palette: (9, 9, 9) at x=1 y=0 ...')
     """
     packed = (rgb.astype(np.int32) * (1 << 16, 1 << 8, 1)).sum(axis=-1)
     values, first, inverse, counts = np.unique(packed, return_index=True, return_inverse=True, return_counts=True)

@@ -1,27 +1,24 @@
 """How a data set lies on disk, as data: one small language of patterns, one scanner that reads them all.
 
-A pattern is a path below the root with these signs: ``*`` stands for (part of) the sample's name, ``**/`` for any
-number of folders, ``{split}`` for the split's name, ``{any}`` for text that is not part of the name. A pattern without a
-suffix takes every picture format. Upper and lower case are the same, hidden files are passed over, links to
-folders are not followed.
+The patterns are those of `segmif.data.patterns`, with ``{split}`` for the name of the split.
 
 >>> layout = Layout(infrared="{split}/Infrared/*", visible="{split}/Visible/*", labels=(("{split}/Label/*", "hand"),))
 """
 
 from __future__ import annotations
 
-import functools
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from segmif.checks import InputError
 from segmif.data.annotations import CocoBoxes, read_coco
 from segmif.data.labels import LabelCode
+from segmif.data.patterns import find, folder_of, matches, walk
 from segmif.data.problems import Problem
+from segmif.data.splits import read_split_file
 from segmif.io import is_image
 from segmif.labelsets import LabelSet
 from segmif.pairing import natural_key
@@ -111,7 +108,7 @@ def applies(layout: Layout, root: Path) -> bool:
 
 def _has_files(layout: Layout, root: Path, split: str) -> bool:
     patterns = [p for p in (layout.infrared, layout.visible) if p is not None]
-    return all(next(_matches(root, p.replace("{split}", split)), None) is not None for p in patterns)
+    return all(next(matches(root, p.replace("{split}", split)), None) is not None for p in patterns)
 
 
 def scan(layout: Layout, root: Path) -> Scan:
@@ -129,7 +126,7 @@ def scan(layout: Layout, root: Path) -> Scan:
 
 def _split_exists(layout: Layout, root: Path, split: str) -> bool:
     patterns = [layout.visible, *([layout.infrared] if layout.infrared else [])]
-    return any(_folder(root, p.replace("{split}", split)) is not None for p in patterns)
+    return any(folder_of(root, p.replace("{split}", split)) is not None for p in patterns)
 
 
 def _pairs(layout: Layout, root: Path, split: str, problems: list[Problem]) -> list[Record]:
@@ -195,30 +192,23 @@ def _report_partners(
 
 def _divide(layout: Layout, root: Path, records: list[Record], problems: list[Problem]) -> dict[str, list[Record]]:
     """Spread records over the splits the list files name; without lists all of them are the split `whole`."""
-    from segmif.data.splits import read_split_file
-
     by_name = {record.name: record for record in records}
     splits: dict[str, list[Record]] = {}
     for split, path in _list_files(layout, root):
         names, found = read_split_file(path, split, by_name.keys())
         problems.extend(found)
         names = [name for name in names if name not in layout.left_out.get(split, frozenset())]
-        splits[split] = [_moved(by_name[name], split) for name in names]
+        splits[split] = [replace(by_name[name], split=split) for name in names]
     if not splits or layout.whole != "all":
-        splits.setdefault(layout.whole, [_moved(record, layout.whole) for record in records])
+        splits.setdefault(layout.whole, [replace(record, split=layout.whole) for record in records])
     return splits
-
-
-def _moved(record: Record, split: str) -> Record:
-    return Record(**{**record.__dict__, "split": split})
 
 
 def _list_files(layout: Layout, root: Path) -> Iterator[tuple[str, Path]]:
     if layout.lists is None:
         return
     for split in SPLITS:
-        folder, _, name = layout.lists.replace("{split}", split).rpartition("/")
-        path = _find(root, f"{folder}/{name}")
+        path = find(root, _expand(layout.lists, split))
         if path is not None and path.is_file():
             yield split, path
 
@@ -235,8 +225,8 @@ def _with_boxes(
         return records
     if "*" in layout.boxes:
         files = _files(root, layout.boxes, split, problems)
-        return [Record(**{**r.__dict__, "boxes": files.get(r.name)}) for r in records]
-    path = _find(root, _expand(layout.boxes, split))
+        return [replace(r, boxes=files.get(r.name)) for r in records]
+    path = find(root, _expand(layout.boxes, split))
     if path is None or not path.is_file():
         return records
     if path not in coco:
@@ -246,13 +236,13 @@ def _with_boxes(
             problems.append(Problem(kind="unreadable", where=str(path), message=str(error).removeprefix(f"{path}: ")))
             coco[path] = CocoBoxes(boxes={})
     stems = coco[path].boxes
-    return [Record(**{**r.__dict__, "boxes": path if r.visible.stem in stems else None}) for r in records]
+    return [replace(r, boxes=path if r.visible.stem in stems else None) for r in records]
 
 
 def _files(root: Path, pattern: str, split: str, problems: list[Problem]) -> dict[str, Path]:
     """Files of a pattern by sample name; two files of one name are reported, the first is kept."""
     found: dict[str, Path] = {}
-    for name, path in _matches(root, _expand(pattern, split)):
+    for name, path in matches(root, _expand(pattern, split)):
         if name in found:
             problems.append(
                 Problem(kind="same-name", where=str(path), message=f"shares its name with {found[name].name}; keep one")
@@ -266,81 +256,11 @@ def _expand(pattern: str, split: str) -> str:
     return pattern.replace("{split}", split)
 
 
-def _matches(root: Path, pattern: str) -> Iterator[tuple[str, Path]]:
-    """(sample name, file) of every file that fits the pattern, in order of paths."""
-    base = _folder(root, pattern)
-    if base is None:
-        return
-    literal, rest = _literal_prefix(pattern)
-    regex, any_picture = _regex(rest)
-    depth = rest.count("/") if "**" not in rest else None
-    for path in sorted(_walk(base, depth)):
-        relative = path.relative_to(base).as_posix()
-        if any_picture:
-            if not is_image(path):
-                continue
-            relative = relative[: -len(path.suffix)]
-        match = regex.fullmatch(relative)
-        if match:
-            yield "/".join(group.strip("/") for group in match.groups() if group), path
-
-
-def _literal_prefix(pattern: str) -> tuple[str, str]:
-    """Leading folders without signs, and the rest."""
-    parts = pattern.split("/")
-    count = next(i for i, part in enumerate(parts) if "*" in part or "{any}" in part or i == len(parts) - 1)
-    return "/".join(parts[:count]), "/".join(parts[count:])
-
-
-@functools.lru_cache(maxsize=256)
-def _regex(rest: str) -> tuple[re.Pattern[str], bool]:
-    """Regular expression with one group per star, and whether the pattern leaves the suffix open."""
-    any_picture = "." not in rest.rpartition("/")[2]
-    pieces = {"**/": "((?:[^/]+/)*)", "*": "([^/]+)", "{any}": "[^/]*"}
-    expression = "".join(pieces.get(token) or re.escape(token) for token in re.split(r"(\*\*/|\*|\{any\})", rest))
-    return re.compile(expression, re.IGNORECASE), any_picture
-
-
-def _walk(base: Path, depth: int | None) -> Iterator[Path]:
-    """Files below `base`, at most `depth` folders down; hidden names and links to folders are passed over."""
-    for current, folders, files in os.walk(base, followlinks=False):
-        level = len(Path(current).relative_to(base).parts)
-        folders[:] = [n for n in folders if not n.startswith(".")] if depth is None or level < depth else []
-        yield from (Path(current) / name for name in files if not name.startswith("."))
-
-
-def _folder(root: Path, pattern: str) -> Path | None:
-    literal, _ = _literal_prefix(pattern)
-    folder = _find(root, literal)
-    return folder if folder is not None and folder.is_dir() else None
-
-
-def _find(root: Path, relative: str) -> Path | None:
-    """The path below `root`, each part matched exactly or else without regard to case."""
-    current = root
-    for part in (p for p in relative.split("/") if p):
-        exact = current / part
-        if not exact.exists():
-            names = _names(current)
-            exact = next((current / name for name in names if name.lower() == part.lower()), exact)
-        if not exact.exists():
-            return None
-        current = exact
-    return current
-
-
-def _names(folder: Path) -> Iterable[str]:
-    try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 (names suffice)
-    except OSError:
-        return []
-
-
 def _scene_files(scenes: tuple[str, str], root: Path) -> Iterator[tuple[str, Path, Path]]:
     """(folder, infrared, visible) of every folder in which exactly one picture answers to each expression."""
     patterns = [re.compile(expression, re.IGNORECASE) for expression in scenes]
     folders: dict[Path, list[Path]] = {}
-    for path in _walk(root, None):
+    for path in walk(root, None):
         if is_image(path):
             folders.setdefault(path.parent, []).append(path)
     for folder in sorted(folders, key=lambda f: natural_key(f.as_posix())):

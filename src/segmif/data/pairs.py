@@ -28,8 +28,8 @@ ROADSCENE = DatasetInfo(
     citation="Xu et al., U2Fusion: A Unified Unsupervised Image Fusion Network, TPAMI 2020",
     folders=("RoadScene", "RoadScene-master", "road-scene-infrared-visible-images-master"),
     notes=(
-        "aligned are cropinfrared and crop_LR_visible; the folders infrared and visible of the original archive are not, and "
-        "crop_HR_visible has another size",
+        "aligned are cropinfrared and crop_LR_visible; the folders infrared and visible of the original archive are "
+        "not, and crop_HR_visible has another size",
         "FLIR_08919, FLIR_09488 and FLIR_video_03374 show one corner: keep them in one split",
     ),
 )

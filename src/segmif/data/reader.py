@@ -32,8 +32,8 @@ class FileDataset:
     """Samples read from files on demand; cheap to make, to pickle and to share between workers.
 
     Every sample's `meta` holds ``dataset``, ``split``, ``time`` (``"day"`` or ``"night"``), ``time_from`` (``"name"``,
-    ``"dataset"`` or ``"brightness"``), ``infrared`` (``"thermal"``, ``"near"`` or ``"simulated"``: the luma of visible-only data)
-    and, with labels, ``label_kind`` (``"hand"`` or ``"model"``).
+    ``"dataset"`` or ``"brightness"``), ``infrared`` (``"thermal"``, ``"near"`` or ``"simulated"``: the luma of
+    visible-only data) and, with labels, ``label_kind`` (``"hand"`` or ``"model"``).
     """
 
     name: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from segmif.data.info import SIMPLE_LAYOUTS, DatasetInfo
 from segmif.data.labels import LabelCode
 from segmif.data.layout import Layout
@@ -22,7 +24,7 @@ def _layouts(split_folders: bool, whole: str = "all") -> tuple[Layout, ...]:
             code=_MASKS,
             whole=whole,
         ),
-        *(Layout(**{**layout.__dict__, "code": _MASKS, "whole": whole}) for layout in SIMPLE_LAYOUTS),
+        *(replace(layout, code=_MASKS, whole=whole) for layout in SIMPLE_LAYOUTS),
     )
 
 

@@ -13,8 +13,9 @@ from segmif.labelsets import MFNET as MFNET_LABELS
 from segmif.labelsets import PST900 as PST900_LABELS
 
 _PAPER_COLOURS = (
-    (0, 0, 0), (173, 229, 229), (187, 57, 134), (45, 163, 178), (206, 176, 47), (131, 54, 200), (56, 171, 83), (183, 71, 78),
-    (66, 102, 167), (14, 127, 255), (138, 163, 91), (156, 98, 153), (101, 153, 140), (225, 214, 155), (136, 111, 89),
+    (0, 0, 0), (173, 229, 229), (187, 57, 134), (45, 163, 178), (206, 176, 47), (131, 54, 200), (56, 171, 83),
+    (183, 71, 78), (66, 102, 167), (14, 127, 255), (138, 163, 91), (156, 98, 153), (101, 153, 140), (225, 214, 155),
+    (136, 111, 89),
 )  # fmt: skip
 
 FMB = DatasetInfo(
@@ -41,8 +42,8 @@ FMB = DatasetInfo(
     folders=("FMB",),
     notes=(
         "Label holds ids 0..14 (0 = unlabelled); color holds pictures of them and is not read",
-        "two palettes are about: the one of the files in color, (179, 228, 228) for road, which we use, and the one of the "
-        "paper's figures, (173, 229, 229); RGB labels in either are understood",
+        "two palettes are about: the one of the files in color, (179, 228, 228) for road, which we use, and the one "
+        "of the paper's figures, (173, 229, 229); RGB labels in either are understood",
         "bicycle (13) occurs in train but not in test: a mean over 14 classes and one over 13 differ, report which",
         "some copies of the zip are damaged and unpack to fewer Infrared than Visible files: count after unpacking",
     ),
@@ -69,7 +70,8 @@ MFNET = DatasetInfo(
     resolution=(640, 480),
     licence="research",
     home="https://www.mi.t.u-tokyo.ac.jp/static/projects/mil_multispectral/",
-    citation="Ha et al., MFNet: Towards Real-Time Semantic Segmentation for Autonomous Vehicles with Multi-Spectral Scenes, IROS 2017",
+    citation="Ha et al., MFNet: Towards Real-Time Semantic Segmentation for Autonomous Vehicles with Multi-Spectral "
+    "Scenes, IROS 2017",
     folders=("MFNet", "ir_seg_dataset"),
     time_of=time_by_suffix,
     notes=(
@@ -211,7 +213,8 @@ CAMVID = DatasetInfo(
     meta={"time_from": "dataset", "time": "day"},
     notes=(
         "there is no infrared: samples carry the luma in its place and meta infrared = simulated",
-        "the 11 classes are mapped to FMB ids: sign includes lights, car includes trucks and buses, fence is 0, bicyclist 255",
+        "the 11 classes are mapped to FMB ids: sign includes lights, car includes trucks and buses, fence is 0, "
+        "bicyclist 255",
     ),
 )
 

@@ -14,8 +14,8 @@ from segmif.io import read_bytes
 def read_split_file(path: Path, split: str, known: Collection[str]) -> tuple[list[str], list[Problem]]:
     """The sample names a list file gives to `split`, in its order.
 
-    Text files hold one sample per line: a name, a file name or a path (further columns, blank lines and lines that begin
-    with ``#`` are passed over). YAML files hold ``train: [2, 5, …]``, numbers meaning names with leading zeros.
+    Text files hold one sample per line: a name, a file name or a path (further columns, blank lines and lines that
+    begin with ``#`` are passed over). YAML files hold ``train: [2, 5, …]``, numbers meaning names with leading zeros.
 
     Returns:
         Names that are in `known`, and a problem for each line that is not or that repeats an earlier one.
