@@ -1,0 +1,12 @@
+"""Metrics of infrared-visible fusion: pure functions of three pictures, as one table.
+
+`fusion_metrics` measures one fused image, `SourcePair` several on the same sources, `METRICS` and `CONVENTIONS` say
+what there is, `fusion_panel_torch` measures batches on any device.
+"""
+
+from segmif.metrics.fusion import edges, fidelity, gradients, information, moments, similarity
+from segmif.metrics.fusion.catalog import CONVENTIONS, METRICS, MetricInfo
+from segmif.metrics.fusion.pair import SourcePair, fusion_metrics
+
+__all__ = ["CONVENTIONS", "METRICS", "MetricInfo", "SourcePair", "fusion_metrics"]
+_DEFINING = (moments, information, gradients, edges, similarity, fidelity)
