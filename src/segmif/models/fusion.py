@@ -1,0 +1,91 @@
+"""The fusion network (SegMiF, arXiv 2308.02097): infrared, luma and semantic features to a fused luma.
+
+B batch, C channels of the network, G growth of a dense block, H, W image size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segmif.models.attention import HierarchicalInteractiveAttention
+from segmif.models.config import SegMiFConfig
+from segmif.models.layers import exact
+
+LEVELS = 2
+
+
+class DilatedResidualDenseBlock(nn.Module):
+    """DRDB: five 3×3 convolutions of dilation 2, each seeing all before it, a 1×1 convolution back, plus the input.
+
+    Args:
+        channels: C.
+        growth: G, channels each convolution adds.
+    """
+
+    def __init__(self, channels: int, growth: int) -> None:
+        super().__init__()
+        self.dense = nn.ModuleList(
+            nn.Conv2d(channels + i * growth, growth, 3, padding=2, dilation=2) for i in range(5)
+        )
+        self.merge = nn.Conv2d(channels + 5 * growth, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        stack = x
+        for conv in self.dense:
+            stack = torch.cat((stack, F.relu(conv(stack))), dim=1)
+        return x + F.relu(self.merge(stack))
+
+
+class FusionNetwork(nn.Module):
+    """Two streams of dense blocks that meet in the attention of each level, then in three convolutions.
+
+    Args:
+        config: widths and the kind of attention.
+        semantic_channels: widths of the encoder's stages 1 and 2; not used without attention.
+    """
+
+    def __init__(self, config: SegMiFConfig, semantic_channels: Sequence[int] = ()) -> None:
+        super().__init__()
+        width = config.fusion_channels
+        self.infrared_in = nn.Conv2d(1, width, 3, padding=1)
+        self.visible_in = nn.Conv2d(1, width, 3, padding=1)
+        self.infrared_blocks = _blocks(width, config.growth)
+        self.visible_blocks = _blocks(width, config.growth)
+        self.semantic_in = nn.ModuleList()
+        self.attention = nn.ModuleList()
+        if config.attention != "none":
+            self.semantic_in.extend(nn.Conv2d(c, width, 1) for c in semantic_channels[:LEVELS])
+            self.attention.extend(
+                HierarchicalInteractiveAttention(width, config.attention_heads, config.attention)
+                for _ in range(1 if config.share_attention else LEVELS)
+            )
+        self.merge = nn.Conv2d(2 * width, width, 3, padding=1)
+        self.narrow = nn.Conv2d(width, width // 2, 3, padding=1)
+        self.output = nn.Conv2d(width // 2, 1, 3, padding=1)
+        self.activation = nn.PReLU()
+        # Tokens of the attention are channels-last maps: with such weights no convolution has to reorder them.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, infrared: Tensor, luma: Tensor, semantic: Sequence[Tensor] = ()) -> Tensor:
+        """Infrared and luma (B, 1, H, W) in [0, 1], semantic maps of any size, to fused luma (B, 1, H, W), unclamped."""
+        x_ir = self.activation(self.infrared_in(infrared))
+        x_vi = self.activation(self.visible_in(luma))
+        for level in range(LEVELS):
+            x_ir = self.infrared_blocks[level](x_ir)
+            x_vi = self.visible_blocks[level](x_vi)
+            if self.attention:
+                attention = self.attention[level % len(self.attention)]
+                x_ir, x_vi = attention(x_ir, x_vi, self.semantic_in[level](semantic[level]))
+        x = self.activation(self.merge(torch.cat((x_ir, x_vi), dim=1)))
+        x = self.activation(self.narrow(x))
+        with exact(x):  # an image in half precision would have fewer grey levels than 8 bits
+            return self.activation(self.output(x.to(self.output.weight.dtype)))  # type: ignore[no-any-return]
+
+
+def _blocks(width: int, growth: int) -> nn.ModuleList:
+    return nn.ModuleList(DilatedResidualDenseBlock(width, growth) for _ in range(LEVELS))

@@ -1,0 +1,211 @@
+"""SegMiF, the cascade (arXiv 2308.02097): fuse infrared and visible, segment the fused image.
+
+B batch, H, W image size, K classes.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segmif.checks import InputError, check_batch, check_same_size
+from segmif.color import rgb_to_ycrcb, ycrcb_to_rgb
+from segmif.models import store
+from segmif.models.config import SegMiFConfig
+from segmif.models.encoders import Encoder
+from segmif.models.fusion import FusionNetwork
+from segmif.models.head import MLPHead
+from segmif.models.layers import resize, size_of
+from segmif.models.mit import MixTransformer
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegMiFOutput:
+    """What the cascade returns."""
+
+    fused_luma: Tensor
+    """(B, 1, H, W), unclamped."""
+    fused_rgb: Tensor
+    """(B, 3, H, W), the fused luma in the colours of the visible image; in [0, 1] if `config.clamp`."""
+    logits: Tensor | None
+    """(B, K, ⌈H/4⌉, ⌈W/4⌉); None without segmentation."""
+
+    def full_logits(self) -> Tensor:
+        """The logits, bilinearly upsampled to the image's size (B, K, H, W)."""
+        if self.logits is None:
+            raise InputError("this output has no logits: the network is fusion only, or fuse() was called")
+        return resize(self.logits, size_of(self.fused_luma))
+
+
+class SegMiF(nn.Module):
+    """The whole network: encoder, fusion network, segmentation head; see `SegMiFConfig` for which exist.
+
+    Args:
+        config: the architecture.
+        encoder: takes the place of the one `config` names. See `Encoder`; a `MixTransformer` or anything else with
+            `channels` and `forward(images, stages)`.
+
+    Raises:
+        InputError: an encoder is needed and there is none, or it has too few stages.
+
+    >>> network = SegMiF(SegMiFConfig.preset("mit_b0", num_classes=9, fusion_channels=16)).eval()
+    >>> output = network(torch.rand(1, 1, 32, 48), torch.rand(1, 3, 32, 48), torch.rand(1, 1, 32, 48))
+    >>> output.fused_rgb.shape, output.logits.shape
+    (torch.Size([1, 3, 32, 48]), torch.Size([1, 9, 8, 12]))
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: SegMiFConfig, *, encoder: Encoder | None = None) -> None:
+        super().__init__()
+        if encoder is not None:
+            config = replace(config, encoder=encoder.config if isinstance(encoder, MixTransformer) else None)
+        self.config = config
+        self.encoder = _encoder(config, encoder)
+        channels = self.encoder.channels if self.encoder is not None else ()
+        self.fusion = FusionNetwork(config, channels)
+        self.head = (
+            MLPHead(channels, config.num_classes, channels=config.head_channels, dropout=config.head_dropout)
+            if config.num_classes is not None
+            else None
+        )
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(getattr(config, name)).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, infrared: Tensor, visible: Tensor, guide: Tensor | None = None) -> SegMiFOutput:
+        """Fuse, then segment the fused image.
+
+        Args:
+            infrared: (B, 1, H, W) in [0, 1], H, W >= 32.
+            visible: (B, 3, H, W) RGB in [0, 1], registered to `infrared`.
+            guide: (B, 1, H, W) in [0, 1], the grey image the semantic features are taken from. None: the guide the
+                weights were trained with (`config.guide`) as far as the network can make it: "visible" is the luma
+                and "average" its mean with infrared. "vsm_wls" cannot be made here; the average stands in for it,
+                with a warning. Make it by `segmif.guide.vsm_wls`, as `segmif.load(...).predict` does.
+
+        Raises:
+            InputError: a wrong shape, an integer dtype, sides below 32, or sizes that differ.
+        """
+        fused = self.fuse(infrared, visible, guide)
+        return fused if self.head is None else replace(fused, logits=self.segment(fused.fused_rgb))
+
+    def fuse(self, infrared: Tensor, visible: Tensor, guide: Tensor | None = None) -> SegMiFOutput:
+        """The first half of `forward`, for fusion alone; the output has no logits."""
+        _check_inputs(infrared, visible, guide)
+        luma, cr, cb = rgb_to_ycrcb(visible).split(1, dim=1)
+        semantic: list[Tensor] = []
+        if self.config.attention != "none":
+            guide = self._default_guide(infrared, luma) if guide is None else guide
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.detach_semantic):
+                semantic = self.encode_guide(guide)
+        fused_luma = self.fusion(infrared, luma, semantic)
+        fused_rgb = ycrcb_to_rgb(torch.cat((fused_luma, cr, cb), dim=1))
+        if self.config.clamp:
+            fused_rgb = fused_rgb.clamp(0, 1)
+        return SegMiFOutput(fused_luma=fused_luma, fused_rgb=fused_rgb, logits=None)
+
+    def segment(self, rgb: Tensor) -> Tensor:
+        """The second half: RGB (B, 3, H, W) in [0, 1] to logits (B, K, ⌈H/4⌉, ⌈W/4⌉).
+
+        Raises:
+            InputError: the network is fusion only, or a wrong shape.
+        """
+        if self.head is None or self.encoder is None:
+            raise InputError("this network is fusion only: build it with num_classes to segment")
+        check_batch("rgb", rgb, 3)
+        return self.head(self.encoder((rgb - self.mean) / self.std))  # type: ignore[no-any-return]
+
+    def encode_guide(self, guide: Tensor) -> list[Tensor]:
+        """The semantic features: the encoder's stages 1 and 2 of a guide (B, 1, H, W) in [0, 1].
+
+        Raises:
+            InputError: the network has no encoder, or a wrong shape.
+        """
+        if self.encoder is None:
+            raise InputError("this network has no encoder: build it with attention other than 'none' to use a guide")
+        check_batch("guide", guide, 1)
+        images = guide.expand(-1, 3, -1, -1)
+        if self.config.normalize_guide:
+            images = (images - self.mean) / self.std
+        return self.encoder(images, 2)
+
+    def _default_guide(self, infrared: Tensor, luma: Tensor) -> Tensor:
+        if self.config.guide == "visible":
+            return luma
+        if self.config.guide == "vsm_wls" and not torch.compiler.is_compiling():
+            warnings.warn(
+                "no guide given: the average of infrared and luma stands in for vsm_wls, which the weights were "
+                "trained with; pass guide=segmif.guide.vsm_wls(infrared, luma)",
+                stacklevel=4,
+            )
+        return (infrared + luma) / 2
+
+    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
+        """Write `model.safetensors` and `config.json` into a folder, made if need be.
+
+        Args:
+            folder: where to.
+            dtype: store floats in this dtype (float16 halves the file); None keeps theirs.
+        """
+        store.save(folder, self.config.to_dict(), self.state_dict(), dtype=dtype)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | os.PathLike[str], *, encoder: Encoder | None = None, revision: str | None = None, **hub: Any
+    ) -> SegMiF:
+        """Read what `save_pretrained` wrote, float32 and in eval mode.
+
+        Args:
+            folder: a local folder, or a Hugging Face Hub id "owner/name".
+            encoder: the encoder, where the network was built with one of the user's own.
+            revision: branch, tag or commit on the Hub.
+            hub: further arguments of `huggingface_hub.hf_hub_download`, such as `cache_dir` or `token`.
+
+        Raises:
+            InputError: nothing there, an unknown key or version in the configuration, or weights that are damaged or
+                do not fit it.
+        """
+        where, values, state = store.read(folder, revision=revision, **hub)
+        try:
+            network = cls(SegMiFConfig.from_dict(values), encoder=encoder)
+        except InputError as error:
+            raise InputError(f"{where}/config.json: {error}") from error
+        store.load_state(network, state, where=f"{where}/model.safetensors")
+        return network.eval()
+
+
+def _encoder(config: SegMiFConfig, encoder: Encoder | None) -> Any:
+    """The encoder, no larger than needed."""
+    if not config.needs_encoder:
+        return None
+    if encoder is None:
+        if config.encoder is None:
+            raise InputError("the configuration names no encoder: pass SegMiF(config, encoder=...)")
+        encoder = MixTransformer(config.encoder.first_stages(config.encoder_stages))
+    if len(encoder.channels) < config.encoder_stages:
+        raise InputError(
+            f"the encoder has {len(encoder.channels)} stages but {config.encoder_stages} are needed; "
+            "ask your backbone for more feature maps"
+        )
+    return encoder
+
+
+def _check_inputs(infrared: Tensor, visible: Tensor, guide: Tensor | None) -> None:
+    check_batch("infrared", infrared, 1)
+    check_batch("visible", visible, 3)
+    for name, other in (("visible", visible), ("guide", guide)):
+        if other is None:
+            continue
+        if name == "guide":
+            check_batch(name, other, 1)
+        check_same_size(name, size_of(other), "infrared", size_of(infrared))
+        if len(other) != len(infrared):
+            raise InputError(
+                f"{name} has a batch of {len(other)} but infrared of {len(infrared)}: give one of each per pair"
+            )
