@@ -86,6 +86,9 @@ def test_one_pixel_of_truth_has_a_defined_structure():
     # centroid compare means 11/12 and 1/12 with opposite variation.
     quarter = -4 * 11 / ((11**2 + 1**2) * 2)
     assert s_measure(1 - saliency, truth) == pytest.approx((30 / 42 + 12 / 42 * quarter) / 2)
+    last = np.zeros((6, 7), bool)
+    last[5, 6] = True  # nothing is right of or below the centroid
+    assert s_measure(last.astype(float), last) == pytest.approx(1, abs=1e-6)
     one = saliency_values(np.array([[0.5]]), np.array([[True]]))
     assert np.isfinite([one.s, one.mae, one.weighted_f, one.adaptive_e, *one.e_curve]).all()
 

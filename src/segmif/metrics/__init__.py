@@ -1,15 +1,28 @@
 """Scores of fusion, segmentation, detection and saliency: pure functions first, small accumulators over them."""
 
+from segmif.metrics.detection import DetectionResult, Detections, DetectionScore
 from segmif.metrics.fusion import METRICS, MetricInfo, SourcePair, fusion_metrics
-from segmif.metrics.protocols import SEGMENTATION_PROTOCOLS, SegmentationProtocol, segmentation_protocol
+from segmif.metrics.protocols import (
+    DETECTION_PROTOCOLS,
+    SEGMENTATION_PROTOCOLS,
+    DetectionProtocol,
+    SegmentationProtocol,
+    detection_protocol,
+    segmentation_protocol,
+)
 from segmif.metrics.saliency import SaliencyResult, SaliencyScore
 from segmif.metrics.segmentation import SegmentationResult, SegmentationScore, confusion_matrix, iou, mean_iou
 from segmif.metrics.significance import BootstrapResult, paired_bootstrap
 
 __all__ = [
+    "DETECTION_PROTOCOLS",
     "METRICS",
     "SEGMENTATION_PROTOCOLS",
     "BootstrapResult",
+    "DetectionProtocol",
+    "DetectionResult",
+    "DetectionScore",
+    "Detections",
     "MetricInfo",
     "SaliencyResult",
     "SaliencyScore",
@@ -18,6 +31,7 @@ __all__ = [
     "SegmentationScore",
     "SourcePair",
     "confusion_matrix",
+    "detection_protocol",
     "fusion_metrics",
     "iou",
     "mean_iou",

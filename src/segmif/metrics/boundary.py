@@ -48,6 +48,7 @@ def boundary_f(
     for position, class_id in enumerate(class_ids):
         pred = pred_edges & (labels_pred == class_id)
         true = true_edges & (labels_true == class_id)
+        pred, true = _cropped(pred, true)
         if pred.any() and true.any():
             precision = float((_distance(true)[pred] <= tolerance).mean())
             found = float((_distance(pred)[true] <= tolerance).mean())
@@ -68,6 +69,16 @@ def _edges(labels: Labels, known: Mask) -> Mask:
         edges[first] |= change
         edges[second] |= change
     return edges
+
+
+def _cropped(first: Mask, second: Mask) -> tuple[Mask, Mask]:
+    """Both masks within the smallest rectangle that holds what is set in either: distances need no more."""
+    either = first | second
+    rows, columns = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
+    if not len(rows):
+        return first, second
+    part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return first[part], second[part]
 
 
 def _distance(mask: Mask) -> npt.NDArray[np.float32]:

@@ -124,3 +124,65 @@ def segmentation_protocol(name: str) -> SegmentationProtocol:
     if name not in SEGMENTATION_PROTOCOLS:
         raise unknown("segmentation protocol", name, SEGMENTATION_PROTOCOLS)
     return SEGMENTATION_PROTOCOLS[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionProtocol:
+    """One way to turn boxes into a mean average precision.
+
+    Attributes:
+        name: what reports print.
+        label_set: names of all ids that boxes may have.
+        evaluated: ids whose average precision enters the mean; other boxes, true or found, are left out.
+        max_detections: boxes of each image and class that count, highest scores first.
+        note: one line on who counts like this.
+    """
+
+    name: str
+    label_set: LabelSet
+    evaluated: tuple[int, ...]
+    max_detections: int = 100
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.evaluated or not all(0 <= i < len(self.label_set) for i in self.evaluated):
+            raise InputError(
+                f"protocol {self.name!r} evaluates ids {self.evaluated}: expected some of "
+                f"0..{len(self.label_set) - 1}, the ids of label set {self.label_set.name!r}"
+            )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the evaluated classes, in order."""
+        return tuple(self.label_set.classes[i] for i in self.evaluated)
+
+
+DETECTION_PROTOCOLS = {
+    p.name: p
+    for p in (
+        DetectionProtocol(name="llvip", label_set=FMB, evaluated=(8,), note="one class, person (FMB id)"),
+        DetectionProtocol(
+            name="m3fd",
+            label_set=FMB,
+            evaluated=(8, 9, 11, 4, 12, 10),
+            note="People, Car, Bus, Lamp, Motorcycle, Truck (by their FMB ids); there is no official split: name yours",
+        ),
+        DetectionProtocol(
+            name="person-car", label_set=FMB, evaluated=(8, 9), note="the two classes all road sets have (FMB ids)"
+        ),
+    )
+}
+
+
+def detection_protocol(name: str) -> DetectionProtocol:
+    """The detection protocol of that name.
+
+    Raises:
+        InputError: no such protocol.
+
+    >>> detection_protocol("m3fd").class_names
+    ('person', 'car', 'bus', 'traffic lamp', 'motorcycle', 'truck')
+    """
+    if name not in DETECTION_PROTOCOLS:
+        raise unknown("detection protocol", name, DETECTION_PROTOCOLS)
+    return DETECTION_PROTOCOLS[name]
