@@ -6,7 +6,7 @@ angle agreement D. F fused, A infrared, B visible.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -14,64 +14,185 @@ import numpy as np
 from segmif.metrics.fusion.catalog import metric
 from segmif.metrics.fusion.plane import Float, Plane, kept
 
-_XYDEAS_PETROVIC = "Xydeas & Petrović, Electron. Lett. 36 (2000) 308"
+XYDEAS_PETROVIC = "Xydeas & Petrović, Electron. Lett. 36 (2000) 308"
+_KUMAR = "Shreyamsha Kumar, Signal Image Video Process. 7 (2013) 1125, after Petrović & Xydeas (2005)"
+_TINY = 1e-5
+"""Stands in for zero slopes and strengths in Qg."""
+
+
+class Edges(NamedTuple):
+    """Edge strength and angle at every pixel."""
+
+    strength: Float
+    angle: Float
 
 
 @kept
 def sobel(plane: Plane) -> tuple[Float, Float]:
     """Sobel 1-2-1 responses to the right and downward, zeros outside: integers held as float64."""
-    gx, gy = (cv2.Sobel(plane.levels, cv2.CV_64F, *order, borderType=cv2.BORDER_CONSTANT) for order in ((1, 0), (0, 1)))
+    return _sobel(plane, cv2.BORDER_CONSTANT)
+
+
+def _sobel(plane: Plane, border: int) -> tuple[Float, Float]:
+    gx, gy = (cv2.Sobel(plane.levels, cv2.CV_64F, *order, borderType=border) for order in ((1, 0), (0, 1)))
     return cast("Float", gx), cast("Float", gy)
+
+
+def magnitude(gx: Float, gy: Float) -> Float:
+    """sqrt(gx² + gy²)."""
+    square: Float = gx * gx + gy * gy
+    return np.sqrt(square, out=square)
 
 
 @kept
 def sobel_strength(plane: Plane) -> Float:
     """Sobel magnitude, zeros outside."""
-    gx, gy = sobel(plane)
-    return np.sqrt(gx * gx + gy * gy)
+    return magnitude(*sobel(plane))
+
+
+def edges_of(gx: Float, gy: Float) -> Edges:
+    """Strength, and angle in (−π/2, π/2] with y upward; π/2 where nothing changes to the right."""
+    slope = np.divide(-gy, gx, out=np.full_like(gx, np.inf), where=gx != 0)
+    return Edges(magnitude(gx, gy), np.arctan(slope, out=slope))
 
 
 @kept
-def _angle(plane: Plane) -> Float:
-    """Angle in (−π/2, π/2] with y upward; π/2 where nothing changes to the right."""
-    gx, gy = sobel(plane)
-    slope = np.divide(-gy, gx, out=np.full_like(gx, np.inf), where=gx != 0)
-    return cast("Float", np.arctan(slope, out=slope))
+def sobel_edges(plane: Plane) -> Edges:
+    """Edges by Sobel with zeros outside."""
+    return edges_of(*sobel(plane))
 
 
-def strength_ratio(first: Float, second: Float, tie: Float) -> Float:
-    """Smaller over larger; `tie` where both are equal."""
-    low, high = np.minimum(first, second), np.maximum(first, second)
-    return np.divide(low, high, out=tie.copy(), where=low < high)
-
-
-def sigmoid(x: Float, gain: float, slope: float, middle: float) -> Float:
+def _sigmoid(x: Float, gain: float, slope: float, middle: float) -> Float:
     """gain / (1 + exp(−slope (x − middle)))."""
-    return cast("Float", gain / (1 + np.exp(slope * (middle - x))))
+    power = np.exp(slope * (middle - x))
+    power += 1
+    return np.divide(gain, power, out=power)
 
 
-def qabf_with_tie(fused: Plane, infrared: Plane, visible: Plane, tie_scale: float) -> float:
-    """Qabf where equally strong edges get the ratio G = `tie_scale` · g_F; the programs differ in it."""
-    g_fused = sobel_strength(fused)
-    a_fused = _angle(fused)
-    tie = g_fused * tie_scale
+def xydeas_petrovic(fused: Edges, infrared: Edges, visible: Edges) -> float:
+    """Qabf of edges; where strengths tie, the ratio is the fused strength itself, as the programs have it."""
     numerator = denominator = 0.0
     for source in (infrared, visible):
-        g = sobel_strength(source)
-        ratio = strength_ratio(g, g_fused, tie)
-        agreement = 1 - np.abs(_angle(source) - a_fused) * (2 / np.pi)
-        kept_part = sigmoid(ratio, 0.9994, 15, 0.5)
-        kept_part *= sigmoid(agreement, 0.9879, 22, 0.8)
-        numerator += float(np.vdot(kept_part, g))
-        denominator += float(g.sum())
+        low = np.minimum(source.strength, fused.strength)
+        high = np.maximum(source.strength, fused.strength)
+        ratio = np.divide(low, high, out=fused.strength.copy(), where=low < high)
+        agreement = 1 - np.abs(source.angle - fused.angle) / (np.pi / 2)
+        transfer = _sigmoid(ratio, 0.9994, 15, 0.5)
+        transfer *= _sigmoid(agreement, 0.9879, 22, 0.8)
+        numerator += float(np.vdot(transfer, source.strength))
+        denominator += float(source.strength.sum())
     return numerator / denominator if denominator > 0 else 0.0
 
 
-@metric("Qabf", source=_XYDEAS_PETROVIC, bounds=(0.0, 1.0))
+@metric("Qabf", source=XYDEAS_PETROVIC, bounds=(0.0, 1.0))
 def qabf(fused: Plane, infrared: Plane, visible: Plane) -> float:
-    """Qabf = Σ (Q_A g_A + Q_B g_B) / Σ (g_A + g_B), Sobel with zeros outside; 0 if the sources are black.
+    """Qabf = Σ (Q_A g_A + Q_B g_B) / Σ (g_A + g_B), Sobel with zeros outside; 0 if both sources are black.
 
     Q = 0.9994 / (1 + exp(−15 (G − 0.5))) · 0.9879 / (1 + exp(−22 (D − 0.8))), G = min(g_X, g_F) / max(g_X, g_F) and
     g_F where both are equal, D = 1 − |a_X − a_F| / (π/2), a = atan(gy / gx) and π/2 where gx = 0.
     """
-    return qabf_with_tie(fused, infrared, visible, 1.0)
+    return xydeas_petrovic(sobel_edges(fused), sobel_edges(infrared), sobel_edges(visible))
+
+
+@kept
+def _kumar_edges(plane: Plane) -> Edges:
+    """Sobel / 8 with the border mirrored at the edge pixels; angle 0 where nothing changes."""
+    gx, gy = (g / 8 for g in _sobel(plane, cv2.BORDER_REFLECT_101))
+    level = np.where(gx == 0, 0.0, np.inf)
+    slope = np.divide(gx, gy, out=level, where=gy != 0)
+    return Edges(magnitude(gx, gy), np.arctan(slope))
+
+
+@kept
+def _kumar_weight(source: Plane) -> Float:
+    """g^1.5 of edges worth noticing, 0.001 elsewhere."""
+    g = _kumar_edges(source).strength
+    return np.where(g >= 2, g**1.5, 0.001)
+
+
+class _Transfer(NamedTuple):
+    """Shares of the source edges; the three add to 1."""
+
+    preserved: float
+    lost: float
+    added: float
+
+
+@kept
+def _petrovic_transfer(fused: Plane, infrared: Plane, visible: Plane) -> _Transfer:
+    f = _kumar_edges(fused)
+    preserved = lost = added = total = 0.0
+    artifact = (f.strength > _kumar_edges(infrared).strength) & (f.strength > _kumar_edges(visible).strength)
+    for source in (infrared, visible):
+        x, weight = _kumar_edges(source), _kumar_weight(source)
+        high = np.maximum(x.strength, f.strength)
+        ratio = np.divide(np.minimum(x.strength, f.strength), high, out=np.zeros_like(high), where=high > 0)
+        agreement = np.abs(np.abs(x.angle - f.angle) - np.pi / 2) * (2 / np.pi)
+        quality = np.sqrt(_sigmoid(ratio, 0.9999, 19, 0.5) * _sigmoid(agreement, 0.9995, 22, 0.5))
+        missing = (1 - quality) * weight
+        preserved += float(np.vdot(quality, weight))
+        added += float(missing[artifact].sum())
+        lost += float(missing[~artifact].sum())
+        total += float(weight.sum())
+    return _Transfer(preserved / total, lost / total, added / total)
+
+
+@metric("Qabf_petrovic", source=_KUMAR, bounds=(0.0, 1.0), min_side=2)
+def qabf_petrovic(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """Qabf_petrovic = Σ (Q_A w_A + Q_B w_B) / Σ (w_A + w_B); with Labf and Nabf it adds to 1. Constants: about 0.
+
+    Sobel / 8, border mirrored without repeating the edge pixel; w = g^1.5 where g ≥ 2, else 0.001;
+    Q = sqrt(0.9999 / (1 + exp(−19 (G − 0.5))) · 0.9995 / (1 + exp(−22 (D − 0.5)))), G = smaller / larger strength
+    (0 if either is 0), D = ||a_X − a_F| − π/2| · 2/π, a = atan(gx / gy) (0 if both are 0).
+    """
+    return _petrovic_transfer(fused, infrared, visible).preserved
+
+
+@metric("Labf", source=_KUMAR, bounds=(0.0, 1.0), better="lower", min_side=2)
+def labf(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """Labf = Σ ((1 − Q_A) w_A + (1 − Q_B) w_B) / Σ (w_A + w_B) over pixels where g_F ≤ g_A or g_F ≤ g_B: edges lost.
+
+    Q, w as in Qabf_petrovic. Constants: about 1.
+    """
+    return _petrovic_transfer(fused, infrared, visible).lost
+
+
+@metric("Nabf", source=_KUMAR, bounds=(0.0, 1.0), better="lower", min_side=2)
+def nabf(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """Nabf = Σ ((1 − Q_A) w_A + (1 − Q_B) w_B) / Σ (w_A + w_B) over pixels where g_F > g_A and g_F > g_B: edges added.
+
+    Q, w as in Qabf_petrovic. Constants: 0.
+    """
+    return _petrovic_transfer(fused, infrared, visible).added
+
+
+@kept
+def _tiny_edges(plane: Plane) -> Edges:
+    """Sobel edges as Qg wants them: 1e-5 for slopes and strengths of zero."""
+    gx, gy = sobel(plane)
+    strength = sobel_strength(plane)
+    angle = np.arctan(gy / np.where(gx == 0, _TINY, gx))
+    return Edges(np.where(strength == 0, _TINY, strength), angle)
+
+
+@metric(
+    "Qg",
+    source="Xydeas & Petrović, Proc. SPIE 4051 (2000) 89, per pixel as Liu et al., TPAMI 34 (2012) 94",
+    bounds=(0.0, 1.0),
+)
+def qg(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """Qg = mean over pixels of (Q_A g_A + Q_B g_B) / (g_A + g_B), Sobel with zeros outside, zeros replaced by 1e-5.
+
+    Q = 1 / (1 + exp(−10 (G − 0.5))) / (1 + exp(−20 (D − 0.75))), D = ||a_X − a_F| − π/2| · 2/π, a = atan(gy / gx).
+    """
+    f = _tiny_edges(fused)
+    weighted: Float = np.zeros_like(f.strength)
+    total: Float = np.zeros_like(f.strength)
+    for source, f_strength in ((infrared, sobel_strength(fused)), (visible, f.strength)):
+        x = _tiny_edges(source)
+        stronger = sobel_strength(source) > f_strength
+        ratio = np.where(stronger, f_strength / x.strength, x.strength / f.strength)
+        agreement = np.abs(np.abs(x.angle - f.angle) - np.pi / 2) * (2 / np.pi)
+        weighted += _sigmoid(ratio, 1, 10, 0.5) * _sigmoid(agreement, 1, 20, 0.75) * x.strength
+        total += x.strength
+    return float(np.mean(weighted / total))

@@ -1,45 +1,63 @@
-"""Metrics of structural similarity between the fused picture and its sources."""
+"""Metrics of structural similarity between the fused picture and its sources.
+
+F fused, A infrared, B visible; μ, σ² and σxy are Gaussian-weighted local mean, variance and covariance.
+"""
 
 from __future__ import annotations
 
+import math
+
+import cv2
+import numpy as np
+
 from segmif.metrics.fusion.catalog import metric
 from segmif.metrics.fusion.filters import gaussian, valid
-from segmif.metrics.fusion.plane import Float, Plane, kept
+from segmif.metrics.fusion.plane import Float, Plane, kept, weighted_mean
 
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
 """Stabilising constants of SSIM for grey levels 0..255."""
 
+FLAT = 1e-8
+"""Local variances below this are rounding noise of a flat window: one level in one pixel gives more than 1e-4."""
+
 SSIM_SOURCE = "Wang et al., IEEE Trans. Image Process. 13 (2004) 600"
+_MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+class LocalMoments:
+    """Gaussian (σ 1.5) local means and variances of a picture of any values, where the window fits."""
+
+    def __init__(self, values: Float, taps: int = 11) -> None:
+        self.values = values
+        self.window = gaussian(taps, 1.5)
+        self.mean = valid(values, self.window)
+        self.variance = valid(values * values, self.window) - self.mean * self.mean
+
+    def covariance(self, other: LocalMoments) -> Float:
+        """Local covariance with another picture."""
+        return valid(self.values * other.values, self.window) - self.mean * other.mean
 
 
 @kept
-def local_mean(plane: Plane, taps: int = 11) -> Float:
-    """Gaussian (σ 1.5) local mean, only where the window fits."""
-    return valid(plane.values, gaussian(taps, 1.5))
+def local_moments(plane: Plane, taps: int = 11) -> LocalMoments:
+    """Local moments of a plane."""
+    return LocalMoments(plane.values, taps)
 
 
-@kept
-def local_variance(plane: Plane, taps: int = 11) -> Float:
-    """Gaussian (σ 1.5) local variance, not bias corrected."""
-    mean = local_mean(plane, taps)
-    return valid(plane.values * plane.values, gaussian(taps, 1.5)) - mean * mean
+def contrast_map(x: LocalMoments, y: LocalMoments, c: float = C2) -> Float:
+    """(2 σxy + C2) / (σx² + σy² + C2)."""
+    return (2 * x.covariance(y) + c) / (x.variance + y.variance + c)
 
 
-@kept
-def local_covariance(plane: Plane, other: Plane, taps: int = 11) -> Float:
-    """Gaussian (σ 1.5) local covariance."""
-    product = local_mean(plane, taps) * local_mean(other, taps)
-    return valid(plane.values * other.values, gaussian(taps, 1.5)) - product
+def ssim_map(x: LocalMoments, y: LocalMoments) -> Float:
+    """SSIM at every place of the window."""
+    luminance = (2 * x.mean * y.mean + C1) / (x.mean * x.mean + y.mean * y.mean + C1)
+    return luminance * contrast_map(x, y)
 
 
-@kept
-def ssim_map(fused: Plane, source: Plane) -> Float:
-    """SSIM at every place of the 11 × 11 Gaussian window (σ 1.5): (H − 10, W − 10)."""
-    mean_f, mean_x = local_mean(fused), local_mean(source)
-    top = (2 * mean_f * mean_x + C1) * (2 * local_covariance(fused, source) + C2)
-    bottom = (mean_f * mean_f + mean_x * mean_x + C1) * (local_variance(fused) + local_variance(source) + C2)
-    return top / bottom
+def _mean_ssim(fused: Plane, source: Plane) -> float:
+    return float(ssim_map(local_moments(fused), local_moments(source)).mean())
 
 
 @metric("SSIM", source=SSIM_SOURCE, bounds=(-1.0, 1.0), min_side=11)
@@ -48,4 +66,102 @@ def ssim(fused: Plane, infrared: Plane, visible: Plane) -> float:
     (2 μx μy + C1)(2 σxy + C2) / ((μx² + μy² + C1)(σx² + σy² + C2)),
     11 × 11 Gaussian window, σ 1.5, where it fits; C1 = (0.01·255)², C2 = (0.03·255)². Equal constants: 1.
     """
-    return float(ssim_map(fused, infrared).mean() + ssim_map(fused, visible).mean()) / 2
+    return (_mean_ssim(fused, infrared) + _mean_ssim(fused, visible)) / 2
+
+
+@kept
+def _halved(plane: Plane, times: int) -> Float:
+    """The picture halved `times` times: 2 × 2 means of pixels (i, i + 1), border repeated, every other one kept."""
+    if times == 0:
+        return plane.values
+    return halve(_halved(plane, times - 1))
+
+
+def halve(values: Float) -> Float:
+    """Half the sides, rounded up: 2 × 2 means, the last row and column repeated where they are odd."""
+    height, width = values.shape
+    padded = cv2.copyMakeBorder(values, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    rows = padded[::2] + padded[1::2]
+    return np.ascontiguousarray(rows[:, ::2] + rows[:, 1::2]) / 4
+
+
+@kept
+def _moments_at(plane: Plane, scale: int) -> LocalMoments:
+    return LocalMoments(_halved(plane, scale))
+
+
+def scales_that_fit(plane: Plane, most: int) -> int:
+    """How many halvings leave room for the 11 × 11 window, at most `most`."""
+    side, count = min(plane.levels.shape), 0
+    while count < most and side >= 11:
+        side, count = (side + 1) // 2, count + 1
+    return count
+
+
+def _ms_ssim(fused: Plane, source: Plane) -> float:
+    scales = scales_that_fit(fused, len(_MS_WEIGHTS))
+    weights = np.array(_MS_WEIGHTS[:scales]) / sum(_MS_WEIGHTS[:scales])
+    pairs = [(_moments_at(fused, k), _moments_at(source, k)) for k in range(scales)]
+    parts = [float(contrast_map(x, y).mean()) for x, y in pairs[:-1]] + [float(ssim_map(*pairs[-1]).mean())]
+    return math.prod(max(part, 0.0) ** weight for part, weight in zip(parts, weights, strict=True))
+
+
+@metric("MS_SSIM", source="Wang, Simoncelli & Bovik, Asilomar (2003) 1398", bounds=(0.0, 1.0), min_side=11)
+def ms_ssim(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """MS_SSIM = (m(A, F) + m(B, F)) / 2, m = Π mean(contrast·structure)^w over 5 scales, the last with luminance.
+
+    Windows and constants as in SSIM; w = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 from fine to coarse; between scales
+    2 × 2 means. Negative means count as 0. Sides below 161 pixels have fewer scales, the weights rescaled to sum 1.
+    """
+    return (_ms_ssim(fused, infrared) + _ms_ssim(fused, visible)) / 2
+
+
+def _share(var_a: Float, var_b: Float) -> tuple[Float, Float, Float]:
+    """λ = σ_A² / (σ_A² + σ_B²), half where both windows are flat, and the two variances used for it."""
+    total = var_a + var_b
+    flat = total == 0
+    var_a, var_b = np.where(flat, 0.5, var_a), np.where(flat, 0.5, var_b)
+    return var_a / (var_a + var_b), var_a, var_b
+
+
+def _piella(fused: LocalMoments, infrared: LocalMoments, visible: LocalMoments) -> tuple[float, float]:
+    """Plain and saliency-weighted mean of the λ-mixed SSIM maps."""
+    share, var_a, var_b = _share(infrared.variance, visible.variance)
+    mixed = share * ssim_map(fused, infrared) + (1 - share) * ssim_map(fused, visible)
+    return float(mixed.mean()), weighted_mean(mixed, np.maximum(var_a, var_b))
+
+
+@kept
+def _piella_of_planes(fused: Plane, infrared: Plane, visible: Plane) -> tuple[float, float]:
+    return _piella(local_moments(fused), local_moments(infrared), local_moments(visible))
+
+
+_PIELLA = "Piella & Heijmans, ICIP (2003) III-173"
+
+
+@metric("Qs", source=_PIELLA, bounds=(-1.0, 1.0), min_side=11)
+def qs(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """Qs = mean of λ s(A, F) + (1 − λ) s(B, F), s the SSIM map, λ = σ_A² / (σ_A² + σ_B²), half where both are flat."""
+    return _piella_of_planes(fused, infrared, visible)[0]
+
+
+@metric("Qw", source=_PIELLA, bounds=(-1.0, 1.0), min_side=11)
+def qw(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """Qw = the map of Qs averaged with weights max(σ_A², σ_B²)."""
+    return _piella_of_planes(fused, infrared, visible)[1]
+
+
+@kept
+def _edge_moments(plane: Plane) -> LocalMoments:
+    """Local moments of the Prewitt gradient magnitude, zeros outside."""
+    values, ones, step = plane.values, np.ones(3), np.array([-1.0, 0.0, 1.0])
+    gx = cv2.sepFilter2D(values, cv2.CV_64F, step, ones, borderType=cv2.BORDER_CONSTANT)
+    gy = cv2.sepFilter2D(values, cv2.CV_64F, ones, step, borderType=cv2.BORDER_CONSTANT)
+    return LocalMoments(np.sqrt(gx * gx + gy * gy))
+
+
+@metric("Qe", source=_PIELLA, bounds=(-1.0, 1.0), min_side=11)
+def qe(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """Qe = Qw · Qw of the edge pictures (Prewitt gradient magnitude, zeros outside), exponent 1."""
+    edges = _piella(_edge_moments(fused), _edge_moments(infrared), _edge_moments(visible))
+    return qw(fused, infrared, visible) * edges[1]
