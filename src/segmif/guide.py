@@ -55,7 +55,7 @@ def vsm_wls(infrared: Array, luma: Array, *, anchor: Literal["infrared", "visibl
     Raises:
         InputError: a picture is not a grey float in [0, 1], or their sizes differ.
     """
-    infrared, luma = _checked(infrared, luma)
+    infrared, luma = check_pair(infrared, luma)
     if anchor not in ("infrared", "visible"):
         raise unknown("anchor", anchor, ("infrared", "visible"))
     first, second = (infrared, luma) if anchor == "infrared" else (luma, infrared)
@@ -83,7 +83,7 @@ def make_guide(kind: str, infrared: Array, luma: Array) -> Picture:
     """
     if kind not in _MAKERS:
         raise unknown("guide", kind, GUIDE_KINDS)
-    return _MAKERS[kind](*_checked(infrared, luma))
+    return _MAKERS[kind](*check_pair(infrared, luma))
 
 
 def _average(infrared: Picture, luma: Picture) -> Picture:
@@ -189,8 +189,12 @@ def _gaussian(image: Array, sigma: int, border: int) -> Array:
     return cv2.GaussianBlur(image, (side, side), sigma, borderType=border)
 
 
-def _checked(infrared: Array, luma: Array) -> tuple[Picture, Picture]:
-    """Both pictures as contiguous float32, or an `InputError`."""
+def check_pair(infrared: Array, luma: Array) -> tuple[Picture, Picture]:
+    """Both pictures as contiguous float32.
+
+    Raises:
+        InputError: a picture is not a grey (H, W) float in [0, 1], or their sizes differ.
+    """
     pictures = []
     for name, picture in (("infrared", infrared), ("luma", luma)):
         if picture.ndim != 2 or picture.size == 0:
