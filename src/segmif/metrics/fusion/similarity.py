@@ -86,7 +86,7 @@ def halve(values: Float) -> Float:
 
 
 @kept
-def _moments_at(plane: Plane, scale: int) -> LocalMoments:
+def moments_at(plane: Plane, scale: int) -> LocalMoments:
     return LocalMoments(_halved(plane, scale))
 
 
@@ -101,7 +101,7 @@ def scales_that_fit(plane: Plane, most: int) -> int:
 def _ms_ssim(fused: Plane, source: Plane) -> float:
     scales = scales_that_fit(fused, len(_MS_WEIGHTS))
     weights = np.array(_MS_WEIGHTS[:scales]) / sum(_MS_WEIGHTS[:scales])
-    pairs = [(_moments_at(fused, k), _moments_at(source, k)) for k in range(scales)]
+    pairs = [(moments_at(fused, k), moments_at(source, k)) for k in range(scales)]
     parts = [float(contrast_map(x, y).mean()) for x, y in pairs[:-1]] + [float(ssim_map(*pairs[-1]).mean())]
     return math.prod(max(part, 0.0) ** weight for part, weight in zip(parts, weights, strict=True))
 
@@ -165,3 +165,44 @@ def qe(fused: Plane, infrared: Plane, visible: Plane) -> float:
     """Qe = Qw · Qw of the edge pictures (Prewitt gradient magnitude, zeros outside), exponent 1."""
     edges = _piella(_edge_moments(fused), _edge_moments(infrared), _edge_moments(visible))
     return qw(fused, infrared, visible) * edges[1]
+
+
+def _noise_free(variance: Float) -> Float:
+    """Local variances with the rounding noise of flat windows removed."""
+    return np.where(variance < FLAT, 0.0, variance)
+
+
+_YANG_C = 2e-16
+
+
+def _yang_map(x: LocalMoments, y: LocalMoments, covariance: Float) -> Float:
+    """SSIM with constants of 2e-16 only."""
+    luminance = (2 * x.mean * y.mean + _YANG_C) / (x.mean * x.mean + y.mean * y.mean + _YANG_C)
+    return luminance * (2 * covariance + _YANG_C) / (x.variance + y.variance + _YANG_C)
+
+
+@metric("Qy", source="Yang et al., Inf. Fusion 9 (2008) 156", bounds=(-1.0, 1.0), min_side=11)
+def qy(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """Qy = mean of λ s(A, F) + (1 − λ) s(B, F) where s(A, B) ≥ 0.75, else of max(s(A, F), s(B, F)).
+
+    s: SSIM map of a 7 × 7 Gaussian window, σ 1.5, C1 = C2 = 2e-16; λ = σ_A² / (σ_A² + σ_B²).
+    """
+    f, a, b = (local_moments(plane, 7) for plane in (fused, infrared, visible))
+    sources = _yang_map(a, b, a.covariance(b))
+    with_a, with_b = _yang_map(f, a, f.covariance(a)), _yang_map(f, b, f.covariance(b))
+    share = _share(a.variance, b.variance)[0]
+    return float(np.where(sources >= 0.75, share * with_a + (1 - share) * with_b, np.maximum(with_a, with_b)).mean())
+
+
+@metric("Qc", source="Cvejic et al., Int. J. Inf. Commun. Eng. 2 (2006) 178", bounds=(-1.0, 1.0), min_side=11)
+def qc(fused: Plane, infrared: Plane, visible: Plane) -> float:
+    """Qc = mean of w s(A, F) + (1 − w) s(B, F), w = σ_AF / (σ_AF + σ_BF); 0 where w < 0, 1 where w > 1.
+
+    s as in Qy.
+    """
+    f, a, b = (local_moments(plane, 7) for plane in (fused, infrared, visible))
+    cov_a, cov_b = f.covariance(a), f.covariance(b)
+    total = cov_a + cov_b
+    share = np.divide(cov_a, total, out=np.full_like(total, 0.5), where=total != 0)
+    mixed = share * _yang_map(f, a, cov_a) + (1 - share) * _yang_map(f, b, cov_b)
+    return float(np.where(share < 0, 0.0, np.where(share > 1, 1.0, mixed)).mean())
