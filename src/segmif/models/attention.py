@@ -1,14 +1,14 @@
 """Hierarchical interactive attention (SegMiF, arXiv 2308.02097, section 3.2): MoAM and SoAM in one.
 
-B batch, N = H·W tokens, C channels, A heads, D = C / A.
+B batch, H, W image size, N = H·W tokens, C channels, A heads, D = C / A.
 
 Both attentions are linear in N: keys and values meet first, in one D×D context per head,
 
     G = softmax over the key dimension of (Kᵀ V) / √D,      result = Q G.
 
 With K = X W_kᵀ and V = X W_vᵀ, the product Kᵀ V is W_k (Xᵀ X) W_vᵀ, so one C×C Gram matrix of the source tokens
-holds all that is needed of them; and Q G followed by a linear layer E is Q (G Eᵀ), a C×C matrix per image. So all work
-that grows with N is one Gram product and one matrix product: no keys, values or attention results are ever stored.
+holds all that is needed of them; and Q G followed by a linear layer E is Q (G Eᵀ), a C×C matrix per image. So all
+work that grows with N is one Gram product and one matrix product: no keys, values or results are ever stored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from segmif.models.layers import exact, resize, size_of, to_maps, to_tokens
 
 
 class LinearAttention(nn.Module):
-    """Attention with D×D contexts: the weights of keys and values, without bias.
+    """The contexts of an attention: the weights of keys and values, without bias.
 
     Args:
         channels: C.
@@ -34,25 +34,27 @@ class LinearAttention(nn.Module):
         self.heads = heads
         self.key_value = nn.Linear(channels, 2 * channels, bias=False)
 
-    def forward(self, source: Tensor, output: Tensor) -> Tensor:
-        """The matrix that takes queries (B, N, C) to the attention's result, already multiplied by a linear layer.
+    def forward(self, source: Tensor) -> Tensor:
+        """Tokens that give keys and values (B, H, W, C) to contexts G (B, A, D, D), float32 or better.
 
-        Args:
-            source: tokens (B, N, C) that give keys and values.
-            output: weight (C', C) of the linear layer that follows.
-
-        Returns:
-            (B, C, C') in float32 or better: the context is a sum over N, whose softmax in half precision is noise.
+        Kᵀ V is a sum over all N. A softmax of numbers that large shows every rounding error, and its gradient more so:
+        hence no autocast here, sums row by row, and double precision for what is small.
         """
         with exact(source):
-            digits = torch.promote_types(source.dtype, torch.float32)
-            tokens = source.to(digits)
-            gram = tokens.transpose(1, 2) @ tokens  # (B, C, C)
-            key, value = self.key_value.weight.to(digits).unflatten(0, (2, self.heads, -1))  # (A, D, C)
+            rows = source.to(torch.promote_types(source.dtype, torch.float32))
+            wide = rows.dtype if rows.device.type == "mps" else torch.float64  # mps has no float64
+            gram = (rows.transpose(2, 3) @ rows).to(wide).sum(1)  # (B, C, C)
+            key, value = torch.unflatten(self.key_value.weight.to(wide), 0, (2, self.heads, -1))  # (A, D, C)
             context = key @ gram[:, None] @ value.transpose(1, 2)  # (B, A, D, D)
-            weights = torch.softmax(context * context.shape[-1] ** -0.5, dim=-2)
-            per_head = output.to(digits).unflatten(1, (self.heads, -1)).permute(1, 2, 0)  # (A, D, C')
-            return (weights @ per_head).flatten(1, 2)
+            return torch.softmax(context * context.shape[-1] ** -0.5, dim=-2).to(rows.dtype)
+
+
+def answer(queries: Tensor, context: Tensor, output: Tensor) -> Tensor:
+    """Q G of all heads followed by a linear layer: queries (B, N, C) and the layer's weight (C', C) to (B, N, C')."""
+    with exact(queries):
+        per_head = torch.unflatten(output.to(context.dtype), 1, context.shape[1:3]).permute(1, 2, 0)  # (A, D, C')
+        matrix = (context @ per_head).flatten(1, 2)  # (B, C, C')
+    return queries @ matrix.to(queries.dtype)
 
 
 class ModalityPath(nn.Module):
@@ -97,24 +99,23 @@ class HierarchicalInteractiveAttention(nn.Module):
         size = size_of(infrared)
         projected = to_maps(self.project_semantic(to_tokens(semantic)), size_of(semantic))
         y_s, u_s = self._halves(F.relu(to_tokens(resize(projected, size))))
-        return (
-            to_maps(self._attend(self.infrared, to_tokens(infrared), y_s, u_s), size),
-            to_maps(self._attend(self.visible, to_tokens(visible), y_s, u_s), size),
-        )
+        semantic_context = self.moam(torch.unflatten(u_s, 1, size)) if self.moam is not None else None
+        mixed = []
+        for path, maps in ((self.infrared, infrared), (self.visible, visible)):
+            x = to_tokens(maps)
+            y_m, u_m = self._halves(F.relu(path.project(x)))
+            from_soam, from_moam = self._halves(path.output.weight)
+            x = x + path.output.bias
+            if path.soam is not None:
+                x = x + answer(y_s, path.soam(torch.unflatten(y_m, 1, size)), from_soam)
+            if semantic_context is not None:
+                x = x + answer(u_m, semantic_context, from_moam)
+            mixed.append(to_maps(path.norm(x), size))
+        return mixed[0], mixed[1]
 
-    def _halves(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The parts for SoAM and MoAM; with a single attention both are all of it, and one goes unused."""
-        if tokens.shape[-1] == self.infrared.output.out_features:
-            return tokens, tokens
-        first, second = tokens.chunk(2, dim=-1)
+    def _halves(self, joined: Tensor) -> tuple[Tensor, Tensor]:
+        """The parts for SoAM and MoAM along the last dimension; with one attention alone, each is all of it."""
+        if self.moam is None or self.infrared.soam is None:
+            return joined, joined
+        first, second = joined.chunk(2, dim=-1)
         return first, second
-
-    def _attend(self, path: ModalityPath, x: Tensor, y_s: Tensor, u_s: Tensor) -> Tensor:
-        y_m, u_m = self._halves(F.relu(path.project(x)))
-        from_soam, from_moam = self._halves(path.output.weight)
-        result = path.output.bias
-        if path.soam is not None:
-            result = result + y_s @ path.soam(y_m, from_soam).to(y_s.dtype)
-        if self.moam is not None:
-            result = result + u_m @ self.moam(u_s, from_moam).to(u_m.dtype)
-        return path.norm(x + result)  # type: ignore[no-any-return]

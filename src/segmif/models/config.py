@@ -69,6 +69,16 @@ class MiTConfig:
         return MiTConfig(**cut, mlp_ratio=self.mlp_ratio, drop_path=self.drop_path)
 
 
+@dataclass(frozen=True, kw_only=True)
+class EfficientNetConfig:
+    """An EfficientNet-Lite encoder: "lite0", "lite1" or "lite2"."""
+
+    variant: str = "lite0"
+
+
+EncoderConfig = MiTConfig | EfficientNetConfig
+
+
 def _wide(*depths: int) -> MiTConfig:
     return MiTConfig(channels=(64, 128, 320, 512), depths=depths)
 
@@ -108,7 +118,7 @@ class SegMiFConfig:
         InputError: a field has a value that makes no network.
     """
 
-    encoder: MiTConfig | None = field(default_factory=lambda: MIT_PRESETS["mit_b0"])
+    encoder: EncoderConfig | None = field(default_factory=lambda: MIT_PRESETS["mit_b0"])
     """None: an encoder of the user's own, given to `SegMiF(config, encoder=...)`, or none is needed."""
     num_classes: int | None = None
     label_set: LabelSet | None = None
@@ -177,7 +187,7 @@ class SegMiFConfig:
     def preset(
         cls, name: str, *, num_classes: int | None = None, label_set: LabelSet | str | None = None, **changes: Any
     ) -> Self:
-        """A network by the name of its encoder (mit_b0 ... mit_b5) or of a shipped model ("segmif-b0").
+        """A network by the name of its encoder (mit_b0, efficientnet_lite0 ...) or of a shipped model ("segmif-b0").
 
         Args:
             name: the preset.
@@ -188,8 +198,8 @@ class SegMiFConfig:
         Raises:
             InputError: no such preset, no such field, or values that contradict each other.
 
-        >>> SegMiFConfig.preset("mit_b0", num_classes=9).encoder.channels
-        (32, 64, 160, 256)
+        >>> SegMiFConfig.preset("mit_b0", num_classes=9).encoder.depths
+        (2, 2, 2, 2)
         >>> SegMiFConfig.preset("segmif-b0").label_set.name
         'fmb'
         """
@@ -222,14 +232,15 @@ class SegMiFConfig:
         version = rest.pop("format_version", None)
         _check(version == FORMAT_VERSION, "format_version", f"{FORMAT_VERSION} (written by this segmif)", version)
         _refuse_unknown(rest, cls, "key")
-        for name, kind in (("encoder", MiTConfig), ("label_set", LabelSet)):
+        for name, options in (("encoder", (MiTConfig, EfficientNetConfig)), ("label_set", (LabelSet,))):
             if rest.get(name) is not None:
-                rest[name] = _nested(name, kind, rest[name])
+                rest[name] = _nested(name, options, rest[name])
         return cls(**{key: _frozen(value) for key, value in rest.items()})
 
 
 _PRESETS: dict[str, dict[str, Any]] = {
     **{name: {"encoder": encoder} for name, encoder in MIT_PRESETS.items()},
+    **{f"efficientnet_lite{i}": {"encoder": EfficientNetConfig(variant=f"lite{i}")} for i in range(3)},
     "segmif-b0": {"encoder": MIT_PRESETS["mit_b0"], "label_set": FMB},
 }
 
@@ -245,9 +256,11 @@ def _refuse_unknown(values: Mapping[str, Any], kind: type, what: str) -> None:
             raise unknown(f"{what} of {kind.__name__}", name, known)
 
 
-def _nested(name: str, kind: Any, value: object) -> Any:
+def _nested(name: str, options: tuple[type, ...], value: object) -> Any:
+    """The dataclass among `options` whose fields `value` names."""
     _check(isinstance(value, Mapping), name, "an object with named values", value)
     assert isinstance(value, Mapping)
+    kind: Any = next((o for o in options if value and {f.name for f in fields(o)} >= value.keys()), options[0])
     _refuse_unknown(value, kind, "key")
     if kind is LabelSet:
         _check_label_set(value)

@@ -87,6 +87,7 @@ class EfficientNetLite(nn.Module):
         super().__init__()
         if variant not in _CHANNELS:
             raise unknown("EfficientNet variant", variant, _CHANNELS)
+        self.variant = variant
         channels, depths = _CHANNELS[variant], _DEPTHS[variant]
         self.channels = tuple(channels[i] for i in _OUTPUTS)
         self.stem = _conv_bn(3, 32, 3, 2)

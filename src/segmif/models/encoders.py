@@ -11,18 +11,39 @@ from typing import Any, Protocol, cast, runtime_checkable
 from torch import Tensor, nn
 
 from segmif.checks import InputError
+from segmif.models.config import EfficientNetConfig, EncoderConfig, MiTConfig
+from segmif.models.efficientnet import EfficientNetLite
+from segmif.models.mit import MixTransformer
 
 
 @runtime_checkable
 class Encoder(Protocol):
     """A `torch.nn.Module` that turns images into feature maps, the finest first."""
 
-    channels: Sequence[int]
-    """Width of every stage."""
+    @property
+    def channels(self) -> Sequence[int]:
+        """Width of every stage."""
+        ...
 
     def __call__(self, images: Tensor, /, stages: int = 4) -> list[Tensor]:
         """Images (B, 3, H, W) to the first `stages` maps (B, C, H/s, W/s), s = 4, 8, 16, 32."""
         ...
+
+
+def build_encoder(config: EncoderConfig, stages: int) -> Encoder:
+    """A freshly initialised encoder, with no more stages than are read."""
+    if isinstance(config, MiTConfig):
+        return MixTransformer(config.first_stages(stages))
+    return EfficientNetLite(config.variant)
+
+
+def config_of(encoder: Encoder) -> EncoderConfig | None:
+    """The configuration that builds such an encoder again; None for one of the user's own."""
+    if isinstance(encoder, MixTransformer):
+        return encoder.config
+    if isinstance(encoder, EfficientNetLite):
+        return EfficientNetConfig(variant=encoder.variant)
+    return None
 
 
 class BackboneEncoder(nn.Module):

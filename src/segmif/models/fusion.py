@@ -28,9 +28,7 @@ class DilatedResidualDenseBlock(nn.Module):
 
     def __init__(self, channels: int, growth: int) -> None:
         super().__init__()
-        self.dense = nn.ModuleList(
-            nn.Conv2d(channels + i * growth, growth, 3, padding=2, dilation=2) for i in range(5)
-        )
+        self.dense = nn.ModuleList(nn.Conv2d(channels + i * growth, growth, 3, padding=2, dilation=2) for i in range(5))
         self.merge = nn.Conv2d(channels + 5 * growth, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +70,7 @@ class FusionNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, infrared: Tensor, luma: Tensor, semantic: Sequence[Tensor] = ()) -> Tensor:
-        """Infrared and luma (B, 1, H, W) in [0, 1], semantic maps of any size, to fused luma (B, 1, H, W), unclamped."""
+        """Infrared and luma (B, 1, H, W) in [0, 1], semantic maps of any size, to unclamped luma (B, 1, H, W)."""
         x_ir = self.activation(self.infrared_in(infrared))
         x_vi = self.activation(self.visible_in(luma))
         for level in range(LEVELS):

@@ -41,6 +41,7 @@ class MLPHead(nn.Module):
         mixes = self.mix.weight.flatten(1).chunk(len(features), dim=1)
         mixed: Tensor | None = None
         for feature, project, mix in zip(features, self.project, reversed(mixes), strict=True):
+            assert isinstance(project, nn.Linear)
             with exact(feature):
                 weight, bias = mix @ project.weight, mix @ project.bias
             stage = resize(F.conv2d(feature, weight[..., None, None], bias), size)

@@ -17,11 +17,10 @@ from segmif.checks import InputError, check_batch, check_same_size
 from segmif.color import rgb_to_ycrcb, ycrcb_to_rgb
 from segmif.models import store
 from segmif.models.config import SegMiFConfig
-from segmif.models.encoders import Encoder
+from segmif.models.encoders import Encoder, build_encoder, config_of
 from segmif.models.fusion import FusionNetwork
 from segmif.models.head import MLPHead
 from segmif.models.layers import resize, size_of
-from segmif.models.mit import MixTransformer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +64,7 @@ class SegMiF(nn.Module):
     def __init__(self, config: SegMiFConfig, *, encoder: Encoder | None = None) -> None:
         super().__init__()
         if encoder is not None:
-            config = replace(config, encoder=encoder.config if isinstance(encoder, MixTransformer) else None)
+            config = replace(config, encoder=config_of(encoder))
         self.config = config
         self.encoder = _encoder(config, encoder)
         channels = self.encoder.channels if self.encoder is not None else ()
@@ -98,14 +97,15 @@ class SegMiF(nn.Module):
     def fuse(self, infrared: Tensor, visible: Tensor, guide: Tensor | None = None) -> SegMiFOutput:
         """The first half of `forward`, for fusion alone; the output has no logits."""
         _check_inputs(infrared, visible, guide)
-        luma, cr, cb = rgb_to_ycrcb(visible).split(1, dim=1)
+        ycrcb = rgb_to_ycrcb(visible)
+        luma, chroma = ycrcb[:, :1], ycrcb[:, 1:]
         semantic: list[Tensor] = []
         if self.config.attention != "none":
             guide = self._default_guide(infrared, luma) if guide is None else guide
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.detach_semantic):
                 semantic = self.encode_guide(guide)
         fused_luma = self.fusion(infrared, luma, semantic)
-        fused_rgb = ycrcb_to_rgb(torch.cat((fused_luma, cr, cb), dim=1))
+        fused_rgb = ycrcb_to_rgb(torch.cat((fused_luma, chroma), dim=1))
         if self.config.clamp:
             fused_rgb = fused_rgb.clamp(0, 1)
         return SegMiFOutput(fused_luma=fused_luma, fused_rgb=fused_rgb, logits=None)
@@ -133,7 +133,8 @@ class SegMiF(nn.Module):
         images = guide.expand(-1, 3, -1, -1)
         if self.config.normalize_guide:
             images = (images - self.mean) / self.std
-        return self.encoder(images, 2)
+        features: list[Tensor] = self.encoder(images, 2)
+        return features
 
     def _default_guide(self, infrared: Tensor, luma: Tensor) -> Tensor:
         if self.config.guide == "visible":
@@ -187,7 +188,7 @@ def _encoder(config: SegMiFConfig, encoder: Encoder | None) -> Any:
     if encoder is None:
         if config.encoder is None:
             raise InputError("the configuration names no encoder: pass SegMiF(config, encoder=...)")
-        encoder = MixTransformer(config.encoder.first_stages(config.encoder_stages))
+        encoder = build_encoder(config.encoder, config.encoder_stages)
     if len(encoder.channels) < config.encoder_stages:
         raise InputError(
             f"the encoder has {len(encoder.channels)} stages but {config.encoder_stages} are needed; "

@@ -23,6 +23,11 @@ WEIGHTS_NAME = "model.safetensors"
 
 State = dict[str, Tensor]
 
+_UNREADABLE = (
+    safetensors.SafetensorError, zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError
+)  # fmt: skip
+"""What readers raise on a damaged file."""
+
 
 def save(
     folder: str | os.PathLike[str], config: Mapping[str, Any], state: Mapping[str, Tensor], *, dtype: torch.dtype | None
@@ -92,14 +97,23 @@ def read_state(path: str | os.PathLike[str]) -> State:
         read_bytes(path)  # says which, in the wording of every missing file
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
+            state: State = safetensors.torch.load_file(path)
+            return state
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: is damaged, or holds more than tensors, which is refused because it could run code; "
             "save the state dict alone, best as .safetensors"
         ) from error
-    except (safetensors.SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (
+        safetensors.SafetensorError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+    ) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: is not a readable checkpoint ({reason}); fetch or save it again") from error
     return plain_state(content, where=str(path))

@@ -110,9 +110,7 @@ _HUGGING_FACE_MODULE: Renames = {  # the modules of transformers >= 5, whose fil
     "stages.{i}.blocks.{j}.attention.k_proj": "stages.{i}.blocks.{j}.attention.key",
     "stages.{i}.blocks.{j}.attention.v_proj": "stages.{i}.blocks.{j}.attention.value",
     "stages.{i}.blocks.{j}.attention.o_proj": "stages.{i}.blocks.{j}.attention.output",
-    "stages.{i}.blocks.{j}.attention.sequence_reduction.sequence_reduction": (
-        "stages.{i}.blocks.{j}.attention.reduce"
-    ),
+    "stages.{i}.blocks.{j}.attention.sequence_reduction.sequence_reduction": ("stages.{i}.blocks.{j}.attention.reduce"),
     "stages.{i}.blocks.{j}.attention.sequence_reduction.layer_norm": "stages.{i}.blocks.{j}.attention.reduce_norm",
     "stages.{i}.blocks.{j}.mlp.fc1": "stages.{i}.blocks.{j}.mlp.expand",
     "stages.{i}.blocks.{j}.mlp.dwconv.dwconv": "stages.{i}.blocks.{j}.mlp.depthwise",
