@@ -5,6 +5,7 @@ what there is, `fusion_panel_torch` measures batches on any device.
 """
 
 from segmif.metrics.fusion import (
+    conventions,
     edges,
     exposure,
     features,
@@ -22,4 +23,4 @@ from segmif.metrics.fusion.pair import SourcePair, fusion_metrics
 
 __all__ = ["CONVENTIONS", "METRICS", "MetricInfo", "SourcePair", "fusion_metrics"]
 _DEFINING = (moments, information, gradients, edges, similarity, exposure, fidelity, perception, multiscale, features)
-_DEFINING += (phase,)
+_DEFINING += (phase, conventions)

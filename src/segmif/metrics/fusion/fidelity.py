@@ -43,14 +43,22 @@ def scale_count(plane: Plane) -> int:
 
 
 @kept
-def moments(plane: Plane, scale: int) -> Moments:
-    """Values, local mean and local variance at a scale; from the second on, blurred and every other sample."""
+def moments(plane: Plane, scale: int, saturate: bool = False) -> Moments:
+    """Values, local mean and local variance at a scale; from the second on, blurred and every other sample.
+
+    `saturate` clips squares at 255.
+    """
     blur = window(scale)
     values = plane.values
     if scale > 0:
         values = np.ascontiguousarray(valid(moments(plane, scale - 1).values, blur)[::2, ::2])
     mean = valid(values, blur)
-    return Moments(values, mean, np.maximum(valid(values * values, blur) - mean * mean, 0))
+    square = valid(_product(values, values, saturate), blur)
+    return Moments(values, mean, np.maximum(square - mean * mean, 0))
+
+
+def _product(x: Float, y: Float, saturate: bool) -> Float:
+    return np.minimum(x * y, 255) if saturate else x * y
 
 
 def gain_and_residual(var_x: Float, var_f: Float, cov: Float) -> tuple[Float, Float]:
@@ -61,24 +69,28 @@ def gain_and_residual(var_x: Float, var_f: Float, cov: Float) -> tuple[Float, Fl
 
 
 @kept
-def _source_information(source: Plane, noise: float) -> float:
+def _source_information(source: Plane, noise: float, saturate: bool) -> float:
     """Σ log(1 + σ_X² / σ_n²) over all scales."""
     total = 0.0
     for scale in range(scale_count(source)):
-        variance = moments(source, scale).variance
+        variance = moments(source, scale, saturate and scale == 0).variance
         total += float(np.log(1 + np.where(variance < GUARD, 0, variance) / noise).sum())
     return total
 
 
-def vif_of_source(source: Plane, fused: Plane) -> float:
-    """Pixel-domain VIF of a fused picture with one source as reference; 1 where the source is constant."""
-    information = _source_information(source, 2.0)
+def vif_of_source(source: Plane, fused: Plane, saturate: bool = False) -> float:
+    """Pixel-domain VIF of a fused picture with one source as reference; 1 where the source is constant.
+
+    `saturate` clips products of grey levels at 255 at the first scale.
+    """
+    information = _source_information(source, 2.0, saturate)
     if information == 0:
         return 1.0
     total = 0.0
     for scale in range(scale_count(source)):
-        x, f = moments(source, scale), moments(fused, scale)
-        cov = valid(x.values * f.values, window(scale)) - x.mean * f.mean
+        clip = saturate and scale == 0
+        x, f = moments(source, scale, clip), moments(fused, scale, clip)
+        cov = valid(_product(x.values, f.values, clip), window(scale)) - x.mean * f.mean
         gain, residual = gain_and_residual(x.variance, f.variance, cov)
         total += float(np.log(1 + gain * gain * x.variance / (residual + 2.0)).sum())
     return total / information

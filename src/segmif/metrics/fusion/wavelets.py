@@ -11,7 +11,8 @@ import numpy as np
 from segmif.metrics.fusion.plane import Float
 
 MEYER_TAPS = 102
-_GRID = 1024
+_GRID = 1 << 14
+"""Frequencies the filter is sampled at; taps beyond fold back below 1e-15."""
 
 
 class Bands(NamedTuple):
