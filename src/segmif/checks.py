@@ -20,6 +20,10 @@ class InputError(ValueError):
     """A mistake in what the user gave us; the message is one line with the remedy."""
 
 
+class InputWarning(UserWarning):
+    """Something about the input the user should know, though we can go on."""
+
+
 class MissingExtraError(InputError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 

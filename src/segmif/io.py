@@ -32,6 +32,9 @@ MAX_PIXELS = 200_000_000
 
 _STRETCH_PERCENTILES = (0.1, 99.9)
 
+# Our own limit takes the place of Pillow's. Not inside decode_image: warning filters are not safe among threads.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
 
 def is_image(path: Path) -> bool:
     """Whether the file name ends like a picture we read (any case) and is not hidden."""
@@ -75,18 +78,11 @@ def read_bytes(path: Path) -> bytes:
 def decode_image(data: bytes) -> Array:
     """Decode the bytes of an image file; see `read_image` for the result and the errors."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise InputError(
-                        f"{image.width}x{image.height} is above the limit of {MAX_PIXELS} pixels; "
-                        "crop or shrink it first"
-                    )
-                image.load()
-                array = _deep_array(image, data)
-                if array is None:
-                    array = np.asarray(_eight_bit(image))
+        with Image.open(io.BytesIO(data)) as image:
+            _refuse_huge(image)
+            image.load()
+            array = _deep_array(image, data)
+            return from_pillow(image) if array is None else _finite(array)
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -97,6 +93,27 @@ def decode_image(data: bytes) -> Array:
         raise InputError(f"refused, it unpacks to too many pixels ({error})") from error
     except (OSError, SyntaxError, ValueError, EOFError, KeyError, MemoryError, TypeError) as error:
         raise InputError(f"is damaged or truncated ({error}); copy or export it again") from error
+
+
+def from_pillow(image: Image.Image) -> Array:
+    """A Pillow image as an array, by the rules of `read_image`: upright, without palette or alpha.
+
+    Raises:
+        InputError: it holds NaN or infinity.
+    """
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _finite(_stored_depth(np.asarray(ImageOps.exif_transpose(image))))
+    return np.asarray(_eight_bit(image)).copy()
+
+
+def _refuse_huge(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise InputError(
+            f"{image.width}x{image.height} is above the limit of {MAX_PIXELS} pixels; crop or shrink it first"
+        )
+
+
+def _finite(array: Array) -> Array:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         count = int(np.size(array) - np.isfinite(array).sum())
         raise InputError(f"holds {count} NaN or infinite values; fill them before fusing")
@@ -126,10 +143,14 @@ def _deep_array(image: Image.Image, data: bytes) -> Array | None:
         array = np.asarray(image)
     elif array.ndim == 3:
         array = array[..., 0] if array.shape[2] <= 2 else array[..., 2::-1]
-    if array.dtype == np.int32 and array.size and array.min() >= 0 and array.max() <= 65535:
-        array = array.astype(np.uint16)
-    array = _upright(array, image.getexif().get(0x0112, 1))
-    return array if array.dtype == np.uint16 else array.astype(np.float32)
+    return _stored_depth(_upright(array, image.getexif().get(0x0112, 1)))
+
+
+def _stored_depth(array: Array) -> Array:
+    """uint16 where the values fit, else float32."""
+    if array.dtype.kind in "iu" and array.size and array.min() >= 0 and array.max() <= 65535:
+        return array.astype(np.uint16)
+    return array.astype(np.float32)
 
 
 def _upright(array: Array, orientation: int) -> Array:

@@ -6,6 +6,7 @@ MFNet and MSRS. 255 means "ignore" everywhere.
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,21 @@ CWFID = _label_set("cwfid", soil=(92, 64, 51), crop=(40, 160, 60), weed=(220, 60
 SALIENCY = _label_set("saliency", background=(0, 0, 0), salient=(255, 255, 255))
 
 LABEL_SETS = {s.name: s for s in (FMB, MFNET, PST900, CWFID, SALIENCY)}
+
+
+def numbered(count: int) -> LabelSet:
+    """A label set for `count` classes nobody has named; the first is black, the others spread over the hues.
+
+    >>> numbered(3).classes
+    ('class 0', 'class 1', 'class 2')
+    """
+    hues = [(i * 0.618034) % 1.0 for i in range(count)]  # golden ratio: any two neighbours differ clearly
+    colours = [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.65, 0.9)) for hue in hues[1:]]
+    return LabelSet(
+        name="numbered",
+        classes=tuple(f"class {i}" for i in range(count)),
+        palette=((0, 0, 0), *((r, g, b) for r, g, b in colours)),
+    )
 
 
 def label_set(name: str) -> LabelSet:

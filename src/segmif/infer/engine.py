@@ -1,0 +1,198 @@
+"""Runs a network: on which device, in which precision, whole or in windows, and what comes out as pixels.
+
+B batch, K classes, H, W picture size, h, w map size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from segmif.checks import InputError, unknown
+from segmif.color import luma, rgb_to_ycrcb, ycrcb_to_rgb
+from segmif.infer.inputs import PreparedPair, Unit, resample
+from segmif.infer.tiling import Limits, SharedContexts, reduced_size, upsampled, windows
+from segmif.models import SegMiF
+
+_DTYPES = {
+    "float32": torch.float32, "fp32": torch.float32,
+    "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
+    "float16": torch.float16, "fp16": torch.float16,
+}  # fmt: skip
+_STRIP_ROWS = 256
+
+Pixels = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None, npt.NDArray[np.float32] | None]
+"""Fused RGB (H, W, 3), labels (H, W) and the winning class' probability (H, W); None without segmentation."""
+
+
+def choose_device(device: str | torch.device = "auto") -> torch.device:
+    """The device of that name; "auto": a CUDA GPU, else Apple's, else the CPU.
+
+    Raises:
+        InputError: no such device here.
+    """
+    if device == "auto":
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"device {str(device)!r} cannot be used here ({reason}); use cpu or auto") from error
+    return chosen
+
+
+def choose_dtype(dtype: str | torch.dtype = "auto", *, device: torch.device) -> torch.dtype:
+    """The precision of that name; "auto": bfloat16 where the hardware computes in it, else float32.
+
+    Raises:
+        InputError: no such precision, or float16 on a CPU.
+    """
+    if dtype == "auto":
+        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
+    if isinstance(dtype, str):
+        if dtype not in _DTYPES:
+            raise unknown("dtype", dtype, ["auto", *_DTYPES])
+        dtype = _DTYPES[dtype]
+    if dtype not in _DTYPES.values():
+        raise unknown("dtype", str(dtype).removeprefix("torch."), ["auto", *_DTYPES])
+    if dtype == torch.float16 and device.type == "cpu":
+        raise InputError("dtype float16 is slow and inexact on a CPU: use bfloat16, float32 or auto")
+    return dtype
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """GPUs since 2020 (compute capability 8); CPUs with AMX or AVX512-BF16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.get_device_capability(device)[0] >= 8)
+    if device.type != "cpu":
+        return False
+    capabilities: Any = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(bool(capabilities.get(name)) for name in ("amx_bf16", "avx512_bf16"))
+
+
+class Engine:
+    """A network ready to run on one device.
+
+    Args:
+        network: put on `device`, in eval mode; its weights stay float32, autocast chooses what runs in `dtype`.
+        device: where to.
+        dtype: float32, bfloat16 or float16.
+    """
+
+    def __init__(self, network: SegMiF, *, device: torch.device, dtype: torch.dtype) -> None:
+        self.network: SegMiF = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.device = device
+        self.dtype = dtype
+        self.limits = Limits()
+
+    @property
+    def needs_guide(self) -> bool:
+        """Whether the network looks at a guide at all."""
+        return self.network.config.attention != "none"
+
+    def view_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The (height, width) at which the network sees the whole of a picture, and wants its guide."""
+        return size if size[0] * size[1] <= self.limits.whole else reduced_size(size, self.limits.view)
+
+    def run(self, pairs: Sequence[PreparedPair]) -> list[Pixels]:
+        """Fuse and segment pairs of one size.
+
+        Raises:
+            InputError: the device's memory is too small.
+        """
+        with torch.inference_mode(), self._precision(), _memory_errors(pairs[0].size):
+            if self.view_size(pairs[0].size) == pairs[0].size:
+                return self._run_whole(pairs)
+            return [self._run_in_windows(pair) for pair in pairs]
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device.type, self.dtype)
+
+    def _batch(self, pictures: Sequence[Unit]) -> Tensor:
+        """Grey (H, W) or RGB (H, W, 3) pictures as (B, C, H, W) on the device."""
+        batch = torch.from_numpy(np.stack(pictures)).to(self.device)
+        return batch[:, None] if batch.ndim == 3 else batch.permute(0, 3, 1, 2)
+
+    def _run_whole(self, pairs: Sequence[PreparedPair]) -> list[Pixels]:
+        guides = [pair.guide for pair in pairs if pair.guide is not None]
+        output = self.network(
+            self._batch([pair.infrared for pair in pairs]),
+            self._batch([pair.visible for pair in pairs]),
+            self._batch(guides) if guides else None,
+        )
+        logits = output.logits if output.logits is not None else [None] * len(pairs)
+        return [_pixels(rgb, maps) for rgb, maps in zip(output.fused_rgb, logits, strict=True)]
+
+    def _run_in_windows(self, pair: PreparedPair) -> Pixels:
+        network, view = self.network, self.view_size(pair.size)
+        contexts, semantic = SharedContexts(network), []
+        if self.needs_guide:
+            assert pair.guide is not None
+            semantic = network.encode_guide(self._batch([pair.guide]))
+            with contexts.record():
+                network.fusion(
+                    self._batch([resample(pair.infrared, view)]),
+                    self._batch([luma(resample(pair.visible, view))]),
+                    semantic,
+                )
+        infrared, visible = torch.from_numpy(pair.infrared), torch.from_numpy(pair.visible).permute(2, 0, 1)
+        fused = torch.empty((3, *pair.size))
+        with contexts.replay():
+            for window in windows(pair.size, self.limits.tile):
+                local = [upsampled(m, pair.size, window.outer_rows, window.outer_columns) for m in semantic]
+                y, cr, cb = rgb_to_ycrcb(window.cut(visible)[None].to(self.device)).chunk(3, dim=1)
+                y = network.fusion(window.cut(infrared)[None, None].to(self.device), y, local)
+                rgb = ycrcb_to_rgb(torch.cat((y, cr, cb), dim=1))
+                fused[:, window.rows, window.columns] = window.trim(rgb)[0].clamp(0, 1).cpu()
+        return _pixels(fused, self._segment_reduced(fused))
+
+    def _segment_reduced(self, fused: Tensor) -> Tensor | None:
+        """Logits (K, h, w) of a large fused picture (3, H, W)."""
+        if self.network.head is None:
+            return None
+        size = reduced_size((fused.shape[1], fused.shape[2]), self.limits.segment)
+        logits: Tensor = self.network.segment(self._batch([resample(fused.permute(1, 2, 0).numpy(), size)]))
+        return logits[0]
+
+
+@contextmanager
+def _memory_errors(size: tuple[int, int]) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"the device has too little memory for {size[1]}x{size[0]} pixels: use a smaller batch or --device cpu"
+        ) from error
+
+
+def _pixels(rgb: Tensor, logits: Tensor | None) -> Pixels:
+    """RGB (3, H, W) and logits (K, h, w) to what people see; in float32, whatever the network ran in."""
+    fused = rgb.float().clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    if logits is None:
+        return np.ascontiguousarray(fused), None, None
+    labels, confidence = classify(logits.float(), (rgb.shape[1], rgb.shape[2]))
+    return np.ascontiguousarray(fused), labels, confidence
+
+
+def classify(logits: Tensor, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Logits (K, h, w), upsampled to `size`, as class ids (H, W) and the winner's softmax probability (H, W).
+
+    It goes strip by strip, so that K full maps never exist at once.
+    """
+    labels = np.empty(size, np.uint8)
+    confidence = np.empty(size, np.float32)
+    for start in range(0, size[0], _STRIP_ROWS):
+        rows = slice(start, min(start + _STRIP_ROWS, size[0]))
+        strip = upsampled(logits, size, rows, slice(0, size[1]))
+        best, ids = strip.max(dim=0)
+        labels[rows] = ids.to(torch.uint8).cpu().numpy()
+        confidence[rows] = (best - strip.logsumexp(dim=0)).exp().cpu().numpy()
+    return labels, confidence

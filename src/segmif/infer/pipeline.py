@@ -1,0 +1,253 @@
+"""`segmif.load(...)` and what it returns: a model that takes pairs as users have them and gives results."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from segmif.checks import InputError, InputWarning, unknown
+from segmif.infer.engine import Engine, Pixels, choose_device, choose_dtype
+from segmif.infer.inputs import Guide, Picture, PreparedPair, Unit, guide_maker, prepare, resample
+from segmif.infer.result import Result
+from segmif.infer.tiling import Limits
+from segmif.labelsets import LabelSet, numbered
+from segmif.models import SegMiF, weights
+from segmif.streams import StreamPair
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Model:
+    """A network with everything around it: reading, preparing, running whole or in windows, labelling.
+
+    Args:
+        network: any `SegMiF`, trained or not.
+        name: what to call it.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
+        dtype: "auto", "float32", "bfloat16" or "float16".
+
+    Raises:
+        InputError: no such device or dtype here.
+    """
+
+    def __init__(
+        self,
+        network: SegMiF,
+        *,
+        name: str = "segmif",
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
+    ) -> None:
+        chosen = choose_device(device)
+        self.name = name
+        self.engine = Engine(network, device=chosen, dtype=choose_dtype(dtype, device=chosen))
+        self.label_set = _label_set(network)
+
+    def __repr__(self) -> str:
+        dtype = str(self.engine.dtype).removeprefix("torch.")
+        return f"Model({self.name!r}, {len(self.classes)} classes, {dtype} on {self.engine.device})"
+
+    @property
+    def network(self) -> SegMiF:
+        """The network itself."""
+        return self.engine.network
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by id; empty for a fusion-only model."""
+        return self.label_set.classes if self.label_set is not None else ()
+
+    @property
+    def limits(self) -> Limits:
+        """How large a picture is looked at at once; assign another `Limits` where memory is short or plenty."""
+        return self.engine.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self.engine.limits = limits
+
+    def predict(self, infrared: Picture, visible: Picture, *, guide: Guide = None, name: str = "pair") -> Result:
+        """Fuse one pair, and segment it if the model has classes.
+
+        Args:
+            infrared: path, PIL image, uint8, uint16 or float array (H, W) or (H, W, 3), or tensor.
+            visible: likewise, of the same field of view; RGB. The result has its size.
+            guide: the picture the semantic features come from: "vsm_wls", "visible", "average", or one of your own;
+                None: the kind the weights were trained with.
+            name: of the result.
+
+        Raises:
+            InputError: unreadable or unsuitable pictures; see `segmif.infer.inputs.prepare`.
+
+        Warns:
+            InputWarning: sizes differ, a picture is black, infrared is in false colours.
+        """
+        pair = self._prepare(partial(prepare, infrared, visible, name=name), name, guide)
+        result = self._run([pair])[0]
+        _warn(result)
+        return result
+
+    def stream(
+        self,
+        pairs: Iterable[StreamPair],
+        *,
+        guide: Guide = None,
+        batch_size: int | None = None,
+        workers: int = 2,
+        on_error: Callable[[str, InputError], None] | None = None,
+    ) -> Iterator[Result]:
+        """Results in the order of `pairs`; threads read and prepare a few pairs ahead, never more.
+
+        Args:
+            pairs: from `segmif.open_pairs`, or any iterable of `StreamPair`.
+            guide: as for `predict`; may also be a folder of pictures named like the pairs.
+            batch_size: pairs of equal size fused at once; by default 1 on a CPU and 4 elsewhere.
+            workers: reading threads.
+            on_error: called with the name and the error of a pair that cannot be read, which is then left out;
+                without it the error is raised.
+
+        Raises:
+            InputError: a pair cannot be read and there is no `on_error`, or the stream itself breaks.
+        """
+        size = batch_size or (1 if self.engine.device.type == "cpu" else 4)
+        ready = _ahead(partial(self._read, guide=guide), pairs, workers=workers, ahead=2 * size + workers)
+        batch: list[PreparedPair] = []
+        for outcome in ready:
+            if batch and (isinstance(outcome, tuple) or outcome.size != batch[0].size):
+                yield from self._finished(batch)
+                batch = []
+            if isinstance(outcome, tuple):
+                if on_error is None:
+                    raise outcome[1]
+                on_error(*outcome)
+                continue
+            batch.append(outcome)
+            if len(batch) == size:
+                yield from self._finished(batch)
+                batch = []
+        yield from self._finished(batch)
+
+    def _finished(self, batch: list[PreparedPair]) -> Iterator[Result]:
+        for result in self._run(batch) if batch else []:
+            _warn(result)
+            yield result
+
+    def _read(self, pair: StreamPair, guide: Guide) -> PreparedPair | tuple[str, InputError]:
+        """Runs in a reading thread."""
+        try:
+            return self._prepare(lambda: prepare(*pair.read(), name=pair.name, seconds=pair.seconds), pair.name, guide)
+        except InputError as error:
+            return pair.name, error
+
+    def _prepare(self, make: Callable[[], PreparedPair], name: str, guide: Guide) -> PreparedPair:
+        pair = make()
+        if not self.engine.needs_guide:
+            return pair
+        maker = guide_maker(guide, self.network.config.guide, name)
+        view = self.engine.view_size(pair.size)
+        infrared, visible = (p if p.shape[:2] == view else resample(p, view) for p in (pair.infrared, pair.visible))
+        return replace(pair, guide=maker(infrared, visible))
+
+    def _run(self, pairs: list[PreparedPair]) -> list[Result]:
+        return [self._result(pair, pixels) for pair, pixels in zip(pairs, self.engine.run(pairs), strict=True)]
+
+    def _result(self, pair: PreparedPair, pixels: Pixels) -> Result:
+        fused, labels, confidence = pixels
+        return Result(
+            name=pair.name,
+            fused=fused,
+            labels=labels,
+            confidence=confidence,
+            label_set=self.label_set,
+            infrared=_bytes(pair.infrared),
+            visible=_bytes(pair.visible),
+            notes=pair.notes,
+            seconds=pair.seconds,
+        )
+
+
+def _bytes(picture: Unit) -> npt.NDArray[np.uint8]:
+    bytes_: npt.NDArray[np.uint8] = np.rint(picture * np.float32(255)).astype(np.uint8)
+    return bytes_
+
+
+def _warn(result: Result) -> None:
+    for note in result.notes:
+        warnings.warn(f"{result.name}: {note}", InputWarning, stacklevel=4)
+
+
+def _label_set(network: SegMiF) -> LabelSet | None:
+    config = network.config
+    if config.num_classes is None:
+        return None
+    return config.label_set or numbered(config.num_classes)
+
+
+def _ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int) -> Iterator[R]:
+    """`map` with threads, in order, with at most `ahead` results waiting."""
+    source = iter(items)
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="segmif-read") as pool:
+        try:
+            waiting.extend(pool.submit(function, item) for item in itertools.islice(source, ahead))
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in itertools.islice(source, 1))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def load(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+) -> Model:
+    """A model by the name of a shipped one, a local folder, or a Hugging Face Hub id "owner/name".
+
+    Args:
+        name: None for the default, the best one shipped.
+        device: "auto" takes a GPU if there is one.
+        dtype: "auto" takes bfloat16 where the hardware computes in it, else float32.
+
+    Raises:
+        InputError: no such model, files that are damaged, or no such device or dtype here. Files that could carry code
+            are refused, not opened.
+    """
+    if name is None:
+        if not weights.SHIPPED:
+            raise InputError("this version ships no weights: give the folder or Hub id of a model")
+        name = next(iter(weights.SHIPPED))
+    text = os.fspath(name)
+    network = weights.load_shipped(text) if text in weights.SHIPPED else SegMiF.from_pretrained(_folder(text))
+    return Model(network, name=Path(text).name, device=device, dtype=dtype)
+
+
+def _folder(name: str) -> str:
+    """The folder or Hub id `name` means."""
+    path = Path(name)
+    if path.is_file():
+        if path.suffix == ".safetensors" and path.with_name("config.json").is_file():
+            return str(path.parent)
+        raise InputError(
+            f"{path}: is a file; give the folder of a model (config.json and model.safetensors). Checkpoints of other "
+            "programs may carry code and are not opened: convert them with segmif.convert_reference"
+        )
+    if not path.exists() and "/" not in name:
+        raise unknown("model", name, weights.SHIPPED)
+    return name
