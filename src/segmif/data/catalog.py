@@ -169,6 +169,7 @@ def open_scan(
         label_set=found.layout.label_set or info.label_set,
         coco=found.coco,
         meta=info.meta,
+        night_sky=info.night_sky,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from segmif.data.layout import Layout
+from segmif.data.reader import NIGHT_SKY
 from segmif.labelsets import LabelSet
 
 SIMPLE_LAYOUTS = (
@@ -31,14 +32,19 @@ SIMPLE_LAYOUTS = (
 ``test.txt``."""
 
 
+def no_time(name: str) -> str | None:
+    """Names that say nothing about the time of day."""
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """A data set of the field.
 
     `sizes` are the published numbers of samples by split; `resolution` (width, height) or None if mixed; `layouts` are
     tried in order; `label_set` names the classes (a layout may have its own); `time_of` tells day or night from a
-    sample's name; `meta` is true of every sample; `folders` are the usual names of its root; `notes` are facts that
-    trip people.
+    sample's name, `night_sky` from brightness where it does not (see `time_by_brightness`); `meta` is true of every
+    sample; `folders` are the usual names of its root; `notes` are facts that trip people.
     """
 
     name: str
@@ -52,7 +58,8 @@ class DatasetInfo:
     home: str
     citation: str
     folders: tuple[str, ...] = ()
-    time_of: Callable[[str], str | None] = lambda name: None
+    time_of: Callable[[str], str | None] = no_time
+    night_sky: float = NIGHT_SKY
     meta: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -51,7 +51,7 @@ def read_label_file(
     code = code or LabelCode()
     where = str(path)
     try:
-        stored = _stored_values(path)
+        stored = stored_values(read_bytes(path))
     except InputError as error:
         return None, [Problem(kind="unreadable", where=where, message=str(error).removeprefix(f"{path}: "))]
     if stored.ndim == 3:
@@ -67,8 +67,12 @@ def read_label_file(
     return _checked(stored, label_set, where)
 
 
-def _stored_values(path: Path) -> npt.NDArray[Any]:
-    data = read_bytes(path)
+def stored_values(data: bytes) -> npt.NDArray[Any]:
+    """The values of a label file's bytes: (H, W) of a grey or palette picture (indices, not colours), else RGB.
+
+    Raises:
+        InputError: the bytes are not a picture.
+    """
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.mode in ("L", "P"):

@@ -8,7 +8,7 @@ The patterns are those of `segmif.data.patterns`, with ``{split}`` for the name 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -142,6 +142,8 @@ def _pairs(layout: Layout, root: Path, split: str, problems: list[Problem]) -> l
         infrared = _files(root, layout.infrared, split, problems)
     _report_partners(layout, root, split, infrared, visible, problems)
     label_files = [(kind, _files(root, pattern, split, problems)) for pattern, kind in layout.labels]
+    if layout.every_label:
+        _report_lonely_labels(label_files, infrared.keys() & visible.keys(), problems)
     records = []
     for name in sorted(infrared.keys() & visible.keys(), key=natural_key):
         label, kind = next(((files[name], kind) for kind, files in label_files if name in files), (None, None))
@@ -190,6 +192,16 @@ def _report_partners(
         )
 
 
+def _report_lonely_labels(
+    label_files: list[tuple[str, dict[str, Path]]], pairs: Set[str], problems: list[Problem]
+) -> None:
+    for _, files in label_files:
+        problems.extend(
+            Problem(kind="no-partner", where=str(files[name]), message="label without its pair", severity="warning")
+            for name in sorted(files.keys() - pairs, key=natural_key)
+        )
+
+
 def _divide(layout: Layout, root: Path, records: list[Record], problems: list[Problem]) -> dict[str, list[Record]]:
     """Spread records over the splits the list files name; without lists all of them are the split `whole`."""
     by_name = {record.name: record for record in records}
@@ -198,7 +210,8 @@ def _divide(layout: Layout, root: Path, records: list[Record], problems: list[Pr
         names, found = read_split_file(path, split, by_name.keys())
         problems.extend(found)
         names = [name for name in names if name not in layout.left_out.get(split, frozenset())]
-        splits[split] = [replace(by_name[name], split=split) for name in names]
+        if names or found:  # a YAML file holds some of the splits only
+            splits[split] = [replace(by_name[name], split=split) for name in names]
     if not splits or layout.whole != "all":
         splits.setdefault(layout.whole, [replace(record, split=layout.whole) for record in records])
     return splits

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from segmif.checks import InputError
 from segmif.data.problems import Problem
-from segmif.io import read_bytes
+from segmif.io import read_bytes, write_text
 
 
 def read_split_file(path: Path, split: str, known: Collection[str]) -> tuple[list[str], list[Problem]]:
@@ -70,3 +71,56 @@ def _resolve(entry: str, lookup: dict[str, str], numbers: dict[int, str]) -> str
         if text.isdecimal() and int(text) in numbers:
             return numbers[int(text)]
     return None
+
+
+def make_splits(
+    groups: Sequence[Sequence[str]], fractions: Mapping[str, float], *, seed: int = 0
+) -> dict[str, list[str]]:
+    """Divide groups of samples so that no group is torn and each split has about its fraction of the samples.
+
+    Groups are taken in an order that follows from a hash of their names and `seed`, large ones first; each goes to the
+    split that lacks most. Adding samples elsewhere hardly moves the others.
+
+    Args:
+        groups: samples that must stay together, see `segmif.data.likeness.groups_of`.
+        fractions: wanted part of each split; they must add up to 1.
+        seed: another number gives another division.
+
+    Raises:
+        InputError: fractions that are negative or do not add up to 1, or fewer groups than splits.
+
+    >>> make_splits([["a", "b"], ["c"], ["d"]], {"train": 0.75, "val": 0.25})
+    {'train': ['a', 'b', 'c'], 'val': ['d']}
+    """
+    if any(part <= 0 for part in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise InputError(f"fractions {dict(fractions)} must be positive and add up to 1, e.g. train=0.8,val=0.2")
+    if len(groups) < len(fractions):
+        raise InputError(f"{len(groups)} independent groups cannot make {len(fractions)} splits: loosen the grouping")
+    total = sum(len(group) for group in groups)
+    splits: dict[str, list[str]] = {split: [] for split in fractions}
+    ordered = sorted(groups, key=lambda group: (-len(group), _digest(group, seed)))
+    for number, group in enumerate(ordered):
+        empty = [split for split, members in splits.items() if not members]
+        eligible = empty if len(ordered) - number <= len(empty) else list(splits)
+        splits[max(eligible, key=lambda split: fractions[split] * total - len(splits[split]))] += group
+    order = {name: number for number, name in enumerate(name for group in groups for name in group)}
+    return {split: sorted(members, key=order.__getitem__) for split, members in splits.items()}
+
+
+def _digest(group: Iterable[str], seed: int) -> str:
+    return hashlib.blake2b(f"{seed}\0{min(group)}".encode(), digest_size=8).hexdigest()
+
+
+def write_splits(folder: Path, splits: Mapping[str, Sequence[str]], *, overwrite: bool = False) -> list[Path]:
+    """Write ``train.txt`` and so on, one name per line.
+
+    Raises:
+        InputError: a list is there already and `overwrite` is not set.
+    """
+    paths = [folder / f"{split}.txt" for split in splits]
+    there = [path for path in paths if path.exists()]
+    if there and not overwrite:
+        raise InputError(f"{there[0]}: is there already; write elsewhere with --out, or replace it with --overwrite")
+    for path, names in zip(paths, splits.values(), strict=True):
+        write_text(path, "".join(f"{name}\n" for name in names))
+    return paths

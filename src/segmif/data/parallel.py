@@ -1,0 +1,49 @@
+"""One function over every sample of a data set, in this process or several, results in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, TypeVar
+
+import cv2
+
+from segmif.data.base import PairDataset
+
+Result = TypeVar("Result")
+
+
+def map_samples(
+    function: Callable[[PairDataset, int], Result], dataset: PairDataset, *, workers: int = 1
+) -> Iterator[Result]:
+    """Yield ``function(dataset, index)`` for each index, in order.
+
+    With `workers` > 1, fresh processes (forking one that has threads can hang); function, data set and results must
+    be picklable. When the consumer stops early or Ctrl-C comes, what has not begun is dropped.
+    """
+    if workers <= 1:
+        yield from (function(dataset, index) for index in range(len(dataset)))
+        return
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_share, initargs=(function, dataset)
+    )
+    try:
+        yield from pool.map(_call, range(len(dataset)), chunksize=4)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_shared: tuple[Callable[[PairDataset, int], Any], PairDataset] | None = None
+
+
+def _share(function: Callable[[PairDataset, int], Any], dataset: PairDataset) -> None:
+    global _shared
+    cv2.setNumThreads(1)
+    _shared = (function, dataset)
+
+
+def _call(index: int) -> Any:
+    assert _shared is not None
+    function, dataset = _shared
+    return function(dataset, index)
