@@ -1,0 +1,74 @@
+"""`segmif fuse`, `segmif demo`, `segmif models`: the main job, on your pictures and on ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(fuse)
+    app.command()(demo)
+    app.command()(models)
+
+
+def fuse(
+    infrared: str = typer.Argument(
+        metavar="INFRARED", help="Infrared picture, folder, video or camera (index or address)."
+    ),
+    visible: str = typer.Argument(
+        metavar="VISIBLE", help="Visible one of the same kind; its size and colours are the result's."
+    ),
+    out: Path = typer.Option(
+        ..., "-o", "--out", help="Folder for the results; for a single pair or video also a file."
+    ),
+    model: str | None = typer.Option(None, help="Shipped name, folder or Hub id; default: the best one shipped."),
+    guide: str | None = typer.Option(
+        None,
+        help="vsm_wls, visible, average, a picture, or a folder of them; default: what the model was trained with.",
+    ),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps ..."),
+    dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),
+    overlay: bool = typer.Option(False, "--overlay", help="Also write the fused picture with coloured labels."),
+    panel: bool = typer.Option(False, "--panel", help="Also write infrared, visible, fused and labels side by side."),
+    align: bool = typer.Option(False, "--align", help="First register each infrared picture to its visible one."),
+    recursive: bool = typer.Option(False, "--recursive", help="Look into sub-folders too."),
+    resume: bool = typer.Option(False, "--resume", help="Skip what is finished."),
+    limit: int | None = typer.Option(None, min=1, help="Stop after so many pairs or frames."),
+    batch_size: int | None = typer.Option(None, min=1, help="Pairs fused at once; default 1 on a CPU, 4 on a GPU."),
+) -> int:
+    """Fuse and label an infrared-visible pair, two folders, two videos or two cameras.
+
+    Writes NAME_fused.png and NAME_labels.png (a palette picture of class ids), and more on request. Folders are
+    paired by file name. Where sizes differ, infrared is resampled to the visible picture.
+    """
+    from segmif.cli.fusing import Request, run
+
+    wanted = ["fused", "labels", *["overlay"] * overlay, *["panel"] * panel]
+    return run(
+        Request(
+            infrared=infrared, visible=visible, out=out, model=model, guide=guide, device=device, dtype=dtype,
+            outputs=tuple(wanted), align=align, recursive=recursive, resume=resume, limit=limit, batch_size=batch_size,
+        )
+    )  # fmt: skip
+
+
+def demo(
+    out: Path = typer.Option(Path("segmif-demo"), "-o", "--out", help="Folder for the pictures."),
+    model: str | None = typer.Option(None, help="Shipped name, folder or Hub id; default: the best one shipped."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps ..."),
+    dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),
+) -> int:
+    """Fuse and label three embedded scenes (day, night, fog), offline; says where the pictures are."""
+    from segmif.cli.showing import run_demo
+
+    return run_demo(out, model=model, device=device, dtype=dtype)
+
+
+def models() -> int:
+    """List the models this version ships: size, classes, scores, training data, licence."""
+    from segmif.cli.showing import list_models
+
+    return list_models()

@@ -1,0 +1,251 @@
+"""The work behind `segmif fuse`: from a request to files."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sys
+import time
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from segmif import io
+from segmif.checks import InputError, InputWarning
+from segmif.cli.progress import Progress, progress
+from segmif.infer import Model, Result, load
+from segmif.infer.result import output_path
+from segmif.streams import CameraPairs, PairStream, StreamPair, open_pairs
+from segmif.video import WRITABLE_SUFFIXES, VideoWriter
+
+_WAITING_WRITES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for; `outputs` are names of `segmif.infer.result.OUTPUTS`."""
+
+    infrared: str
+    visible: str
+    out: Path
+    model: str | None
+    guide: str | None
+    device: str
+    dtype: str
+    outputs: tuple[str, ...]
+    align: bool
+    recursive: bool
+    resume: bool
+    limit: int | None
+    batch_size: int | None
+
+
+@dataclass
+class Account:
+    """What happened to the pairs, and what the user was told."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: list[tuple[str, InputError]] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def note(self, name: str, note: str, bar: Progress) -> None:
+        """Say a note the first time it comes; count it afterwards."""
+        self.notes[note] += 1
+        if self.notes[note] == 1:
+            bar.say(f"segmif: warning: {name}: {note}")
+
+    def fail(self, name: str, error: InputError, bar: Progress) -> None:
+        """Say that a pair is left out."""
+        self.failed.append((name, error))
+        bar.say(f"segmif: left out {name}: {error}")
+
+
+def run(request: Request) -> int:
+    """Fuse what was asked for; the exit code."""
+    pairs = _source(request)
+    places = Places(request, pairs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # said once each by `Account.note`
+        model = load(request.model, device=request.device, dtype=request.dtype)
+        outputs = tuple(o for o in request.outputs if model.classes or o not in ("labels", "overlay"))
+        if pairs.rate is None:
+            return _run_pictures(request, pairs, model, places, outputs)
+        return _run_video(request, pairs, model, places, outputs)
+
+
+def _source(request: Request) -> PairStream:
+    def address(text: str) -> str | int:
+        return int(text) if text.isdecimal() and not Path(text).exists() else text
+
+    pairs = open_pairs(address(request.infrared), address(request.visible), recursive=request.recursive)
+    return Aligned(pairs) if request.align else pairs
+
+
+class Aligned(PairStream):
+    """A stream whose infrared pictures are registered to the visible ones as they are read."""
+
+    def __init__(self, pairs: PairStream) -> None:
+        super().__init__(name=pairs.name, rate=pairs.rate, length=pairs.length)
+        self.pairs, self.notes = pairs, pairs.notes
+        self._align = _find_align()
+
+    def __iter__(self) -> Iterator[StreamPair]:
+        for pair in self.pairs:
+            yield replace(pair, read=partial(self._read, pair))
+
+    def _read(self, pair: StreamPair) -> tuple[io.Array, io.Array]:
+        return self._align(*pair.read())
+
+
+def _find_align() -> Callable[[io.Array, io.Array], tuple[io.Array, io.Array]]:
+    try:
+        return importlib.import_module("segmif.rig.register").align_pair  # type: ignore[no-any-return]
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise InputError(
+            "--align is not available in this version; register the pictures first and leave it out"
+        ) from error
+
+
+class Places:
+    """Where results go: into a folder, or the fused one to the very file the user named and the rest beside it."""
+
+    def __init__(self, request: Request, pairs: PairStream) -> None:
+        suffix = request.out.suffix.lower()
+        named = WRITABLE_SUFFIXES if pairs.rate is not None else io.IMAGE_SUFFIXES
+        self.file = request.out if suffix in named and not request.out.is_dir() else None
+        if self.file and pairs.rate is None and pairs.length != 1:
+            raise InputError(f"{request.out}: is a file name, but there are {pairs.length} pairs; give a folder")
+        if self.file and self.file.resolve() in {Path(request.infrared).resolve(), Path(request.visible).resolve()}:
+            raise InputError(f"{request.out}: is one of the inputs, which would be lost; choose another name")
+        self.folder = io.make_output_folder(request.out.parent if self.file else request.out)
+        self.suffix = ".mp4" if pairs.rate is not None else ".png"
+
+    def path(self, name: str, output: str) -> Path:
+        """The file for one output of a pair or video."""
+        if self.file and output == "fused":
+            return self.file
+        stem = self.file.stem if self.file else name
+        suffix = self.file.suffix if self.file and self.suffix == ".mp4" else self.suffix
+        return output_path(self.folder, stem, output).with_suffix(suffix)
+
+    def finished(self, name: str, outputs: tuple[str, ...]) -> bool:
+        """Whether all outputs are there."""
+        return all(self.path(name, output).is_file() for output in outputs)
+
+
+def _run_pictures(request: Request, pairs: PairStream, model: Model, places: Places, outputs: tuple[str, ...]) -> int:
+    account = Account()
+
+    def unfinished() -> Iterator[StreamPair]:
+        for pair in pairs:
+            if request.resume and places.finished(pair.name, outputs):
+                account.skipped += 1
+            else:
+                yield pair
+
+    def write(result: Result) -> None:
+        for output in outputs:
+            result.write(output, places.path(result.name, output))
+
+    def fail(name: str, error: InputError) -> None:
+        account.fail(name, error, bar)
+
+    total = min(pairs.length or 0, request.limit or sys.maxsize)
+    start = time.monotonic()
+    with progress("fusing", total) as bar, _Writers(write) as writers:
+        _say_notes(pairs, bar)
+        todo = itertools.islice(unfinished(), request.limit)
+        results = model.stream(
+            todo,
+            guide=request.guide,
+            batch_size=request.batch_size,
+            on_error=None if pairs.length == 1 else fail,
+        )
+        for result in results:
+            for note in result.notes:
+                account.note(result.name, note, bar)
+            writers.submit(result)
+            account.done += 1
+            bar.advance()
+    return _close(account, places, time.monotonic() - start)
+
+
+class _Writers:
+    """Threads that encode and write results while the next ones are computed; never more than a few wait."""
+
+    def __init__(self, write: Callable[[Result], None]) -> None:
+        self._write = write
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="segmif-write")
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> _Writers:
+        return self
+
+    def submit(self, result: Result) -> None:
+        """Hand over a result; raises what an earlier one failed with."""
+        while len(self._waiting) >= _WAITING_WRITES or (self._waiting and self._waiting[0].done()):
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(self._write, result))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(wait=True)  # after an error or Ctrl-C too: what is computed is kept
+        if kind is None:
+            for future in self._waiting:
+                future.result()
+
+
+def _close(account: Account, places: Places, seconds: float) -> int:
+    for note, count in account.notes.items():
+        if count > 1:
+            print(f"segmif: warning: and {count - 1} more: {note}", file=sys.stderr)
+    if account.failed and not account.done and not account.skipped:
+        name, error = account.failed[0]
+        raise InputError(f"none of the {len(account.failed)} pairs could be fused; the first is {name}: {error}")
+    skipped = f", {account.skipped} were finished before" if account.skipped else ""
+    failed = f", {len(account.failed)} failed" if account.failed else ""
+    print(f"{account.done} pairs fused in {seconds:.1f} s{skipped}{failed}: {places.file or places.folder}")
+    return 1 if account.failed else 0
+
+
+def _say_notes(pairs: PairStream, bar: Progress, *, already: int = 0) -> None:
+    for note in pairs.notes[already:]:
+        bar.say(f"segmif: warning: {note}")
+
+
+def _run_video(request: Request, pairs: PairStream, model: Model, places: Places, outputs: tuple[str, ...]) -> int:
+    if request.resume and places.finished(pairs.name, outputs):
+        print(f"finished before: {places.path(pairs.name, 'fused')}")
+        return 0
+    assert pairs.rate is not None
+    account, start, code = Account(), time.monotonic(), 0
+    total = min(pairs.length, request.limit or pairs.length) if pairs.length else request.limit
+    with progress("fusing", total) as bar, ExitStack() as stack:
+        _say_notes(pairs, bar)
+        known = len(pairs.notes)
+        writers = {o: stack.enter_context(VideoWriter(places.path(pairs.name, o), pairs.rate)) for o in outputs}
+        frames = itertools.islice(pairs, request.limit)
+        try:
+            for result in model.stream(frames, guide=request.guide, batch_size=request.batch_size):
+                for note in result.notes:
+                    account.note(result.name, note, bar)
+                for output, writer in writers.items():
+                    writer.write(result.picture(output, legend="all"), result.seconds)
+                account.done += 1
+                bar.advance()
+        except KeyboardInterrupt:
+            if not _is_live(pairs):
+                raise
+            code = 130  # the only way to end a recording: what was recorded is whole
+        _say_notes(pairs, bar, already=known)
+    print(f"{account.done} frames fused in {time.monotonic() - start:.1f} s: {places.path(pairs.name, 'fused')}")
+    return code
+
+
+def _is_live(pairs: PairStream) -> bool:
+    return isinstance(pairs.pairs if isinstance(pairs, Aligned) else pairs, CameraPairs)
