@@ -1,0 +1,189 @@
+"""What a training run is: frozen dataclasses, and `plan`, which turns a recipe into its phases.
+
+The recipes themselves are in `recipes.py`. Every field can be set on the command line (``--fusion.steps 500``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from segmif.checks import InputError
+from segmif.data.transforms import TransformConfig
+from segmif.models import SegMiFConfig
+
+Precision = Literal["fp32", "bf16", "fp16"]
+StageKind = Literal["fusion", "segmentation", "joint"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One data set in the mixture.
+
+    `dataset`, `folder` and `split` say what to open: ``open_dataset(dataset, root / folder, split)``; `folder` is
+    the data set's name unless given. `weight` is its share among the sources of a stage. `hand_weight` and
+    `model_weight` scale the segmentation loss of samples labelled by people and by networks; 0 means not used.
+    `keep_zero` trains class 0 as a class instead of ignoring it. `stages` says which stages use it.
+    `only` keeps names that match one of these patterns, `leave_out` drops names (after `only`).
+    """
+
+    dataset: str
+    folder: str = ""
+    split: str = "train"
+    weight: float = 1.0
+    hand_weight: float = 1.0
+    model_weight: float = 0.5
+    keep_zero: bool = False
+    stages: tuple[StageKind, ...] = ("fusion", "segmentation", "joint")
+    only: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the pairs are, what is mixed for training and what validates.
+
+    `validation` pairs choose checkpoints and must not be a test split; `fusion_validation` pairs give the fusion
+    panel (empty: the same pairs). `scored_classes` are the classes of the mean IoU that selects (empty: all present).
+    `cache` keeps fusion targets between runs.
+    """
+
+    root: str = "data"
+    sources: tuple[Source, ...] = ()
+    validation: Source | None = None
+    fusion_validation: Source | None = None
+    scored_classes: tuple[str, ...] = ()
+    remap: tuple[tuple[int, int], ...] = ()
+    cache: str = ""
+    workers: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """One stage of a round; `steps` 0 leaves it out.
+
+    `decay_steps` is where the polynomial reaches 0 (0: at the end of the stage); with `count_on` the schedule goes on
+    through the rounds instead of starting again. `divide_rate` divides the learning rate by the number of the round.
+    `factors` are (pattern, factor) of the learning rate by parameter name, `freeze` patterns that do not train.
+    `clip` bounds the gradient norm (0: no bound). `augment` holds the crop.
+    """
+
+    steps: int = 0
+    batch: int = 2
+    accumulate: int = 1
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.01
+    warmup: int = 0
+    decay_steps: int = 0
+    power: float = 1.0
+    count_on: bool = False
+    divide_rate: bool = False
+    head_factor: float = 1.0
+    factors: tuple[tuple[str, float], ...] = ()
+    freeze: tuple[str, ...] = ()
+    clip: float = 1.0
+    augment: TransformConfig = field(default_factory=TransformConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Factors of the loss terms.
+
+    Fusion = `target` · (the paper's loss against the VSM-WLS target) + `intensity` · max-intensity + `gradient` ·
+    max-gradient + `source_ssim` · (1 − SSIM with both sources).
+    Rounds after the first and joint training: w_f · fusion_factor · Fusion + w_s · `segmentation` · cross entropy,
+    where fusion_factor is `round_factor` / k in round k and `joint_factor` in joint training, and (w_f, w_s) are
+    dynamic (`temperature`) or 1. `class_weights` of the cross entropy by class name; others 1.
+    """
+
+    target: float = 1.0
+    intensity: float = 0.0
+    gradient: float = 0.0
+    source_ssim: float = 0.0
+    segmentation: float = 0.8
+    round_factor: float = 0.4
+    joint_factor: float = 1.0
+    dynamic: bool = True
+    temperature: float = 1000.0
+    class_weights: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run. `plan` says in which order its stages come.
+
+    `start` is a folder of weights to begin from ("": random). `rounds` counts (fusion, segmentation) rounds;
+    `first_fusion` is the fusion stage of round 1, which has no segmentation in its loss, `fusion` that of the later
+    ones; `joint` comes after the rounds and trains both networks at once. `interaction` off keeps the segmentation
+    loss out of the fusion network. `segment_input` is what the segmentation network sees.
+    """
+
+    name: str
+    model: SegMiFConfig
+    start: str = ""
+    rounds: int = 1
+    segmentation_first: StageConfig = field(default_factory=StageConfig)
+    first_fusion: StageConfig = field(default_factory=StageConfig)
+    fusion: StageConfig = field(default_factory=StageConfig)
+    segmentation: StageConfig = field(default_factory=StageConfig)
+    joint: StageConfig = field(default_factory=StageConfig)
+    interaction: bool = True
+    segment_input: Literal["fused", "infrared", "visible", "maximum"] = "fused"
+    loss: LossConfig = field(default_factory=LossConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "bf16"
+    channels_last: bool = True
+    compile: bool = False
+    ema: float = 0.999
+    export: Literal["best", "last"] = "best"
+    log_every: int = 10
+    checkpoint_every: int = 200
+    validate_every: int = 0
+    pictures: int = 4
+    trackers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One stage of one round, ready to run: phase `index` of the plan, 1-based round `round`."""
+
+    index: int
+    kind: StageKind
+    round: int
+    stage: StageConfig
+    schedule_offset: int = 0
+
+    @property
+    def name(self) -> str:
+        """For logs and file names, e.g. ``fusion-1``."""
+        return f"{self.kind}-{self.round}"
+
+
+def plan(recipe: Recipe) -> list[Phase]:
+    """The phases in order: per round fusion then segmentation, and joint training at the end.
+
+    `segmentation_first`, if it has steps, comes before everything as round 0.
+    """
+    wanted: list[tuple[StageKind, int, StageConfig]] = [("segmentation", 0, recipe.segmentation_first)]
+    for number in range(1, recipe.rounds + 1):
+        wanted.append(("fusion", number, recipe.first_fusion if number == 1 else recipe.fusion))
+        wanted.append(("segmentation", number, recipe.segmentation))
+    wanted.append(("joint", recipe.rounds + 1, recipe.joint))
+    phases: list[Phase] = []
+    for kind, number, stage in wanted:
+        if stage.steps > 0:
+            before = sum(phase.stage.steps for phase in phases if phase.kind == kind) if stage.count_on else 0
+            phases.append(Phase(index=len(phases), kind=kind, round=number, stage=stage, schedule_offset=before))
+    if not phases:
+        raise InputError(f"recipe {recipe.name!r} has nothing to do: give a stage steps, e.g. --joint.steps 1000")
+    return phases
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain JSON values."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return plain

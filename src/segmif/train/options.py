@@ -1,0 +1,75 @@
+"""Recipes on the command line: every field is an option, a misspelt one is an error with a suggestion."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from segmif.checks import InputError, require_extra, unknown
+from segmif.train.config import Recipe
+from segmif.train.recipes import RECIPES, recipe
+
+
+def override(name: str, arguments: Sequence[str]) -> Recipe:
+    """The recipe `name` with the fields given as ``--field.inner value`` replaced.
+
+    Raises:
+        InputError: no such recipe or field, or a value that does not fit.
+        SystemExit: ``--help`` is among the arguments; every field was printed.
+    """
+    tyro: Any = require_extra("tyro", "train")
+    default = recipe(name)
+    if any(argument in ("--help", "-h") for argument in arguments):
+        tyro.cli(Recipe, default=default, args=["--help"], prog=f"segmif train {name}")
+    _check_names(default, arguments)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            chosen: Recipe = tyro.cli(Recipe, default=default, args=list(arguments), console_outputs=True)
+    except SystemExit as error:
+        raise InputError(_one_line(said.getvalue())) from error
+    return chosen
+
+
+def describe_recipes() -> str:
+    """One line per recipe: name and what it is."""
+    width = max(map(len, RECIPES))
+    lines = [f"  {name:<{width}}  {' '.join((make.__doc__ or '').split())}" for name, make in RECIPES.items()]
+    return "\n".join(["Recipes:", *lines, "", "segmif train RECIPE --help shows every option of a recipe."])
+
+
+def option_names(value: Any, prefix: str = "") -> set[str]:
+    """The dotted option names of a dataclass instance, dashes for underscores, groups included."""
+    names: set[str] = set()
+    fields = getattr(value, "__dataclass_fields__", None)
+    inner = [(name, getattr(value, name)) for name in fields] if fields else []
+    if isinstance(value, tuple):
+        inner = [(str(index), item) for index, item in enumerate(value) if hasattr(item, "__dataclass_fields__")]
+    for name, item in inner:
+        dotted = f"{prefix}{name.replace('_', '-')}"
+        names |= {dotted} | option_names(item, f"{dotted}.")
+    return names
+
+
+def _check_names(default: Recipe, arguments: Sequence[str]) -> None:
+    known = option_names(default)
+    for argument in arguments:
+        if not argument.startswith("--"):
+            continue
+        name = argument[2:].partition("=")[0].replace("_", "-")
+        last = name.rpartition(".")
+        positive = f"{last[0]}{last[1]}{last[2].removeprefix('no-')}"
+        kind = name.partition(":")[0]
+        if not {name, positive, kind} & known:
+            error = unknown("option", argument.partition("=")[0], (f"--{option}" for option in known))
+            shortened = str(error).partition(" (known:")[0]
+            raise InputError(f"{shortened} (segmif train {default.name} --help lists all)")
+
+
+def _one_line(text: str) -> str:
+    """The substance of tyro's framed message."""
+    words = [line.strip("│╭╮╰╯─| \t") for line in text.splitlines()]
+    kept = [line for line in words if line and "Parsing error" not in line and not line.startswith("For full help")]
+    return " ".join(kept) or "the options could not be understood; see --help"
