@@ -17,10 +17,9 @@ import math
 import numpy as np
 
 from segmif.metrics.fusion.catalog import CONVENTIONS, INFINITY, METRICS, MetricFunction, View, metric
-from segmif.metrics.fusion.edges import Edges, edges_of, nabf, qabf, xydeas_petrovic
+from segmif.metrics.fusion.edges import Edges, edges_of, edges_transferred, nabf, qabf
 from segmif.metrics.fusion.exposure import ms_ssim_mef
-from segmif.metrics.fusion.fidelity import vif, vif_of_source
-from segmif.metrics.fusion.filters import box, valid
+from segmif.metrics.fusion.fidelity import vif, vif_with_product
 from segmif.metrics.fusion.gradients import average_gradient, edge_intensity, spatial_frequency, squared_differences
 from segmif.metrics.fusion.information import (
     cross_entropy,
@@ -46,6 +45,7 @@ from segmif.metrics.fusion.moments import (
 from segmif.metrics.fusion.perception import qcb, qcv
 from segmif.metrics.fusion.plane import Float, Plane, kept
 from segmif.metrics.fusion.similarity import ssim
+from segmif.metrics.fusion.windows import Image, box, multiply, valid
 
 _VIFB = "VIFB, Zhang, Ye & Xiao, CVPRW 2020"
 _TANG = "Tang, Evaluation-for-Image-Fusion, Metric_TNO.xlsx"
@@ -136,7 +136,11 @@ def tang_mutual_information(fused: Plane, infrared: Plane, visible: Plane) -> fl
 @metric("VIF", source=_TANG, bounds=(0.0, INFINITY), min_side=17, convention="tang")
 def tang_vif(fused: Plane, infrared: Plane, visible: Plane) -> float:
     """VIF where at the first scale the products X², F² and X F are clipped at 255: uint8 arithmetic that saturates."""
-    return sum(vif_of_source(source, fused, saturate=True) for source in (infrared, visible))
+    return vif_with_product(fused, infrared, visible, _saturated_product)
+
+
+def _saturated_product(x: Image, y: Image) -> Float:
+    return np.minimum(multiply(x, y), 255)
 
 
 @kept
@@ -159,7 +163,10 @@ def _unit_edges(plane: Plane) -> Edges:
 @metric("Qabf", source=_TANG, bounds=(0.0, 1.0), convention="tang")
 def tang_qabf(fused: Plane, infrared: Plane, visible: Plane) -> float:
     """Qabf on pictures / 255, where rounding noise decides the angle of vertical edges; off by 1e-4..3e-2."""
-    return xydeas_petrovic(_unit_edges(fused), _unit_edges(infrared), _unit_edges(visible))
+    references = _unit_edges(infrared), _unit_edges(visible)
+    strength = sum(float(edges.strength.sum()) for edges in references)
+    transferred = sum(edges_transferred(edges, _unit_edges(fused)) for edges in references)
+    return transferred / strength if strength > 0 else 0.0
 
 
 @metric("Nabf", source=_TANG_LATER, bounds=(0.0, 1.0), better="lower", min_side=2, convention="tang")

@@ -10,14 +10,20 @@ from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from segmif.metrics.fusion.catalog import metric
 from segmif.metrics.fusion.plane import Float, Plane, kept
+from segmif.metrics.fusion.windows import strips
 
 XYDEAS_PETROVIC = "Xydeas & Petrović, Electron. Lett. 36 (2000) 308"
 _KUMAR = "Shreyamsha Kumar, Signal Image Video Process. 7 (2013) 1125, after Petrović & Xydeas (2005)"
 _TINY = 1e-5
 """Stands in for zero slopes and strengths in Qg."""
+
+
+Gradient = npt.NDArray[np.int16] | Float
+_Int16 = npt.NDArray[np.int16]
 
 
 class Edges(NamedTuple):
@@ -28,20 +34,10 @@ class Edges(NamedTuple):
 
 
 @kept
-def sobel(plane: Plane) -> tuple[Float, Float]:
-    """Sobel 1-2-1 responses to the right and downward, zeros outside: integers held as float64."""
-    return _sobel(plane, cv2.BORDER_CONSTANT)
-
-
-def _sobel(plane: Plane, border: int) -> tuple[Float, Float]:
-    gx, gy = (cv2.Sobel(plane.levels, cv2.CV_64F, *order, borderType=border) for order in ((1, 0), (0, 1)))
-    return cast("Float", gx), cast("Float", gy)
-
-
-def magnitude(gx: Float, gy: Float) -> Float:
-    """sqrt(gx² + gy²)."""
-    square: Float = gx * gx + gy * gy
-    return np.sqrt(square, out=square)
+def sobel(plane: Plane, border: int = cv2.BORDER_CONSTANT) -> tuple[_Int16, _Int16]:
+    """Sobel 1-2-1 responses to the right and downward, zeros outside unless another OpenCV border is given."""
+    gx, gy = (cv2.Sobel(plane.levels, cv2.CV_16S, *order, borderType=border) for order in ((1, 0), (0, 1)))
+    return cast("_Int16", gx), cast("_Int16", gy)
 
 
 @kept
@@ -50,38 +46,41 @@ def sobel_strength(plane: Plane) -> Float:
     return magnitude(*sobel(plane))
 
 
-def edges_of(gx: Float, gy: Float) -> Edges:
+def magnitude(gx: Gradient, gy: Gradient) -> Float:
+    """sqrt(gx² + gy²)."""
+    x, y = gx.astype(np.float64), gy.astype(np.float64)
+    return cast("Float", np.sqrt(x * x + y * y))
+
+
+def edges_of(gx: Gradient, gy: Gradient) -> Edges:
     """Strength, and angle in (−π/2, π/2] with y upward; π/2 where nothing changes to the right."""
-    slope = np.divide(-gy, gx, out=np.full_like(gx, np.inf), where=gx != 0)
-    return Edges(magnitude(gx, gy), np.arctan(slope, out=slope))
+    slope = np.divide(-gy, gx, out=np.full(gx.shape, np.inf), where=gx != 0)
+    return Edges(magnitude(gx, gy), np.arctan(slope))
 
 
 @kept
-def sobel_edges(plane: Plane) -> Edges:
+def _sobel_edges(plane: Plane) -> Edges:
     """Edges by Sobel with zeros outside."""
-    return edges_of(*sobel(plane))
+    gx, gy = sobel(plane)
+    # One block for both: numpy asks the system for huge pages from 4 MiB on, and first touches cost far less.
+    strength, angle = np.empty((2, *gx.shape))
+    for rows in strips(*gx.shape):
+        strength[rows], angle[rows] = edges_of(gx[rows], gy[rows])
+    return Edges(strength, angle)
 
 
 def _sigmoid(x: Float, gain: float, slope: float, middle: float) -> Float:
     """gain / (1 + exp(−slope (x − middle)))."""
-    power = np.exp(slope * (middle - x))
-    power += 1
-    return np.divide(gain, power, out=power)
+    return cast("Float", gain / (1 + np.exp(slope * (middle - x))))
 
 
-def xydeas_petrovic(fused: Edges, infrared: Edges, visible: Edges) -> float:
-    """Qabf of edges; where strengths tie, the ratio is the fused strength itself, as the programs have it."""
-    numerator = denominator = 0.0
-    for source in (infrared, visible):
-        low = np.minimum(source.strength, fused.strength)
-        high = np.maximum(source.strength, fused.strength)
-        ratio = np.divide(low, high, out=fused.strength.copy(), where=low < high)
-        agreement = 1 - np.abs(source.angle - fused.angle) / (np.pi / 2)
-        transfer = _sigmoid(ratio, 0.9994, 15, 0.5)
-        transfer *= _sigmoid(agreement, 0.9879, 22, 0.8)
-        numerator += float(np.vdot(transfer, source.strength))
-        denominator += float(source.strength.sum())
-    return numerator / denominator if denominator > 0 else 0.0
+def edges_transferred(source: Edges, fused: Edges) -> float:
+    """Σ Q g of Qabf; where strengths tie, the ratio is the fused strength itself, as the programs have it."""
+    low, high = np.minimum(source.strength, fused.strength), np.maximum(source.strength, fused.strength)
+    ratio = np.divide(low, high, out=fused.strength.copy(), where=low < high)
+    agreement = 1 - np.abs(source.angle - fused.angle) / (np.pi / 2)
+    quality = _sigmoid(ratio, 0.9994, 15, 0.5) * _sigmoid(agreement, 0.9879, 22, 0.8)
+    return float((quality * source.strength).sum())
 
 
 @metric("Qabf", source=XYDEAS_PETROVIC, bounds=(0.0, 1.0))
@@ -91,13 +90,22 @@ def qabf(fused: Plane, infrared: Plane, visible: Plane) -> float:
     Q = 0.9994 / (1 + exp(−15 (G − 0.5))) · 0.9879 / (1 + exp(−22 (D − 0.8))), G = min(g_X, g_F) / max(g_X, g_F) and
     g_F where both are equal, D = 1 − |a_X − a_F| / (π/2), a = atan(gy / gx) and π/2 where gx = 0.
     """
-    return xydeas_petrovic(sobel_edges(fused), sobel_edges(infrared), sobel_edges(visible))
+    references = _sobel_edges(infrared), _sobel_edges(visible)
+    strength = float(references[0].strength.sum() + references[1].strength.sum())
+    if strength == 0:
+        return 0.0
+    gx, gy = sobel(fused)
+    transferred = 0.0
+    for rows in strips(*gx.shape):
+        f = edges_of(gx[rows], gy[rows])
+        transferred += sum(edges_transferred(Edges(x.strength[rows], x.angle[rows]), f) for x in references)
+    return transferred / strength
 
 
 @kept
 def _kumar_edges(plane: Plane) -> Edges:
     """Sobel / 8 with the border mirrored at the edge pixels; angle 0 where nothing changes."""
-    gx, gy = (g / 8 for g in _sobel(plane, cv2.BORDER_REFLECT_101))
+    gx, gy = (g / 8 for g in sobel(plane, cv2.BORDER_REFLECT_101))
     level = np.where(gx == 0, 0.0, np.inf)
     slope = np.divide(gx, gy, out=level, where=gy != 0)
     return Edges(magnitude(gx, gy), np.arctan(slope))

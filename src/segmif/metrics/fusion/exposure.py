@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from segmif.metrics.fusion.catalog import metric
-from segmif.metrics.fusion.filters import box, valid
 from segmif.metrics.fusion.plane import Float, Plane, kept
-from segmif.metrics.fusion.similarity import C2, LocalMoments, moments_at, scales_that_fit
+from segmif.metrics.fusion.similarity import C2, moments_at, scales_that_fit
+from segmif.metrics.fusion.windows import Image, LocalMoments, box, multiply, valid
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001)
 _TAPS = 11
@@ -29,18 +29,18 @@ class _Desired(NamedTuple):
     variance: Float
 
 
-def _box_covariance(x: Float, y: Float) -> Float:
+def _box_covariance(x: Image, y: Image) -> Float:
     """Σ over the window of (x − mean x)(y − mean y)."""
     window = box(_TAPS)
-    return _TAPS**2 * (valid(x * y, window) - valid(x, window) * valid(y, window))
+    return _TAPS**2 * (valid(multiply(x, y), window) - valid(x, window) * valid(y, window))
 
 
 @kept
 def _desired(infrared: Plane, visible: Plane, scale: int) -> _Desired:
     ma, mb = moments_at(infrared, scale), moments_at(visible, scale)
-    sum_aa = np.maximum(_box_covariance(ma.values, ma.values), 0)
-    sum_bb = np.maximum(_box_covariance(mb.values, mb.values), 0)
-    sum_ab = _box_covariance(ma.values, mb.values)
+    sum_aa = np.maximum(_box_covariance(ma.image, ma.image), 0)
+    sum_bb = np.maximum(_box_covariance(mb.image, mb.image), 0)
+    sum_ab = _box_covariance(ma.image, mb.image)
     norm_a, norm_b = np.sqrt(sum_aa), np.sqrt(sum_bb)
     strength_a, strength_b = norm_a + 0.001, norm_b + 0.001
 

@@ -12,9 +12,9 @@ import numpy as np
 import scipy.fft
 
 from segmif.metrics.fusion.catalog import metric
-from segmif.metrics.fusion.filters import central_gradient
 from segmif.metrics.fusion.plane import Float, Plane, kept
 from segmif.metrics.fusion.wavelets import meyer
+from segmif.metrics.fusion.windows import central_gradient
 
 _SOURCE = "Haghighat & Razian, AICT (2014), fast FMI; Haghighat et al., Comput. Electr. Eng. 37 (2011) 744"
 _CHUNK = 8192

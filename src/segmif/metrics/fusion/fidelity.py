@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import cast
 
 import numpy as np
 
 from segmif.metrics.fusion.catalog import INFINITY, metric
-from segmif.metrics.fusion.filters import gaussian, valid
 from segmif.metrics.fusion.plane import Float, Plane, kept
+from segmif.metrics.fusion.windows import Image, LocalMoments, Product, gaussian, multiply, rows_under, strips, valid
 
 SCALES = 4
 GUARD = 1e-10
 """Variances below this are taken for zero."""
-
-
-class Moments(NamedTuple):
-    """Local mean and variance of a picture at one scale."""
-
-    values: Float
-    mean: Float
-    variance: Float
+_NOISE = 2.0
 
 
 def window(scale: int) -> Float:
@@ -43,57 +36,59 @@ def scale_count(plane: Plane) -> int:
 
 
 @kept
-def moments(plane: Plane, scale: int, saturate: bool = False) -> Moments:
-    """Values, local mean and local variance at a scale; from the second on, blurred and every other sample.
-
-    `saturate` clips squares at 255.
-    """
-    blur = window(scale)
-    values = plane.values
-    if scale > 0:
-        values = np.ascontiguousarray(valid(moments(plane, scale - 1).values, blur)[::2, ::2])
-    mean = valid(values, blur)
-    square = valid(_product(values, values, saturate), blur)
-    return Moments(values, mean, np.maximum(square - mean * mean, 0))
-
-
-def _product(x: Float, y: Float, saturate: bool) -> Float:
-    return np.minimum(x * y, 255) if saturate else x * y
-
-
-def gain_and_residual(var_x: Float, var_f: Float, cov: Float) -> tuple[Float, Float]:
-    """The distortion model F = g X + noise at every place: gain g ≥ 0 and variance of the noise."""
-    usable = (var_x >= GUARD) & (var_f >= GUARD) & (cov >= 0)
-    gain = np.where(usable, cov / (var_x + GUARD), 0.0)
-    return gain, np.maximum(var_f - gain * cov, GUARD)
+def _at_scale(plane: Plane, scale: int) -> Image:
+    """The picture at a scale: from the second on, blurred by that scale's window and every other sample kept."""
+    if scale == 0:
+        return plane.levels
+    return np.ascontiguousarray(valid(_at_scale(plane, scale - 1), window(scale))[::2, ::2])
 
 
 @kept
-def _source_information(source: Plane, noise: float, saturate: bool) -> float:
-    """Σ log(1 + σ_X² / σ_n²) over all scales."""
-    total = 0.0
-    for scale in range(scale_count(source)):
-        variance = moments(source, scale, saturate and scale == 0).variance
-        total += float(np.log(1 + np.where(variance < GUARD, 0, variance) / noise).sum())
-    return total
+def _moments(plane: Plane, scale: int, product: Product) -> LocalMoments:
+    return LocalMoments.of(_at_scale(plane, scale), window(scale), product)
 
 
-def vif_of_source(source: Plane, fused: Plane, saturate: bool = False) -> float:
-    """Pixel-domain VIF of a fused picture with one source as reference; 1 where the source is constant.
+def _usable_variance(x: LocalMoments) -> Float:
+    return np.where(x.variance < GUARD, 0.0, x.variance)
 
-    `saturate` clips products of grey levels at 255 at the first scale.
-    """
-    information = _source_information(source, 2.0, saturate)
-    if information == 0:
-        return 1.0
-    total = 0.0
-    for scale in range(scale_count(source)):
-        clip = saturate and scale == 0
-        x, f = moments(source, scale, clip), moments(fused, scale, clip)
-        cov = valid(_product(x.values, f.values, clip), window(scale)) - x.mean * f.mean
-        gain, residual = gain_and_residual(x.variance, f.variance, cov)
-        total += float(np.log(1 + gain * gain * x.variance / (residual + 2.0)).sum())
-    return total / information
+
+def gain_and_residual(x: LocalMoments, f: LocalMoments) -> tuple[Float, Float]:
+    """The distortion model F = g X + noise at every place: gain g ≥ 0 and variance of the noise."""
+    covariance = f.covariance(x)
+    usable = (x.variance >= GUARD) & (f.variance >= GUARD) & (covariance >= 0)
+    gain = np.divide(covariance, x.variance + GUARD, out=np.zeros_like(covariance), where=usable)
+    return gain, np.maximum(f.variance - gain * covariance, GUARD)
+
+
+def _information_kept(x: LocalMoments, f: LocalMoments) -> float:
+    """Σ log(1 + g² σ_X² / (σ_v² + σ_n²))."""
+    gain, residual = gain_and_residual(x, f)
+    return float(np.log(gain * gain * x.variance / (residual + _NOISE) + 1).sum())
+
+
+@kept
+def _information(source: Plane, scale: int, product: Product) -> float:
+    """Σ log(1 + σ_X² / σ_n²) at a scale."""
+    moments = _moments(source, scale, product)
+    return sum(
+        float(np.log(_usable_variance(moments.rows(rows)) / _NOISE + 1).sum()) for rows in strips(*moments.mean.shape)
+    )
+
+
+def vif_with_product(fused: Plane, infrared: Plane, visible: Plane, product: Product) -> float:
+    """V(A, F) + V(B, F) with `product` for the products of pixels at the first scale."""
+    numerators, denominators = [0.0, 0.0], [0.0, 0.0]
+    for scale in range(scale_count(fused)):
+        product = product if scale == 0 else multiply
+        image, blur = _at_scale(fused, scale), window(scale)
+        references = [_moments(source, scale, product) for source in (infrared, visible)]
+        for rows in strips(*references[0].mean.shape):
+            f = LocalMoments.of(rows_under(image, rows, blur), blur, product)
+            for k, reference in enumerate(references):
+                numerators[k] += _information_kept(reference.rows(rows), f)
+        for k, source in enumerate((infrared, visible)):
+            denominators[k] += _information(source, scale, product)
+    return sum(n / d if d > 0 else 1.0 for n, d in zip(numerators, denominators, strict=True))
 
 
 @metric(
@@ -107,7 +102,7 @@ def vif(fused: Plane, infrared: Plane, visible: Plane) -> float:
     σ_v² = σ_F² − g σ_XF, σ_n² = 2 on grey levels 0..255. V = 1 for a constant source. Sides below 41 pixels have
     fewer scales.
     """
-    return vif_of_source(infrared, fused) + vif_of_source(visible, fused)
+    return vif_with_product(fused, infrared, visible, multiply)
 
 
 _VIFF_NOISE = 0.005 * 255**2
@@ -125,20 +120,19 @@ def viff(fused: Plane, infrared: Plane, visible: Plane) -> float:
     scales = scale_count(fused)
     result = 0.0
     for scale in range(scales):
-        x_gain, x_num, x_den = _viff_terms(infrared, fused, scale)
-        y_gain, y_num, y_den = _viff_terms(visible, fused, scale)
-        first = x_gain < y_gain
-        numerator = np.where(first, x_num, y_num).sum() + 1e-7 * first.size
-        denominator = np.where(first, x_den, y_den).sum() + 1e-7 * first.size
+        f = _moments(fused, scale, multiply)
+        a_gain, a_kept, a_whole = _viff_terms(_moments(infrared, scale, multiply), f)
+        b_gain, b_kept, b_whole = _viff_terms(_moments(visible, scale, multiply), f)
+        first = a_gain < b_gain
+        numerator = np.where(first, a_kept, b_kept).sum() + 1e-7 * first.size
+        denominator = np.where(first, a_whole, b_whole).sum() + 1e-7 * first.size
         result += _VIFF_WEIGHTS[scale] * float(numerator / denominator)
     return result / sum(_VIFF_WEIGHTS[:scales])
 
 
-def _viff_terms(source: Plane, fused: Plane, scale: int) -> tuple[Float, Float, Float]:
-    """Gain, information kept and information there is, at every place of a scale."""
-    x, f = moments(source, scale), moments(fused, scale)
-    cov = valid(x.values * f.values, window(scale)) - x.mean * f.mean
-    gain, residual = gain_and_residual(x.variance, f.variance, cov)
-    variance = np.where(x.variance < GUARD, 0, x.variance)
-    kept_part = np.log10(1 + gain * gain * variance / (residual + _VIFF_NOISE))
-    return gain, kept_part, np.log10(1 + variance / _VIFF_NOISE)
+def _viff_terms(x: LocalMoments, f: LocalMoments) -> tuple[Float, Float, Float]:
+    """Gain, information kept and information there is, at every place."""
+    gain, residual = gain_and_residual(x, f)
+    variance = _usable_variance(x)
+    information = np.log10(1 + gain * gain * variance / (residual + _VIFF_NOISE))
+    return gain, information, cast("Float", np.log10(1 + variance / _VIFF_NOISE))

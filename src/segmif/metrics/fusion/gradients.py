@@ -9,16 +9,18 @@ import cv2
 import numpy as np
 
 from segmif.metrics.fusion.catalog import INFINITY, metric
-from segmif.metrics.fusion.filters import central_gradient
+from segmif.metrics.fusion.moments import LEVELS
 from segmif.metrics.fusion.plane import Float, Plane, kept
+from segmif.metrics.fusion.windows import central_gradient
 
 
 @kept
 def squared_differences(plane: Plane) -> tuple[int, int]:
     """Sums of squared differences of horizontal and of vertical neighbours."""
-    x = plane.values  # integers, and so are the sums: exact in float64
-    dx, dy = (x[:, 1:] - x[:, :-1]).ravel(), (x[1:] - x[:-1]).ravel()
-    return int(dx @ dx), int(dy @ dy)
+    x = plane.levels
+    pairs = ((x[:, 1:], x[:, :-1]), (x[1:], x[:-1]))
+    dx, dy = (np.bincount(np.maximum(p, q).ravel() - np.minimum(p, q).ravel(), minlength=256) for p, q in pairs)
+    return int(dx @ LEVELS**2), int(dy @ LEVELS**2)
 
 
 @metric("SF", source="Eskicioglu & Fisher, IEEE Trans. Commun. 43 (1995) 2959", bounds=(0.0, 361.0), fused_only=True)

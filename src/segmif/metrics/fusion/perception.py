@@ -14,9 +14,9 @@ import numpy as np
 import scipy.fft
 
 from segmif.metrics.fusion.catalog import INFINITY, metric
-from segmif.metrics.fusion.filters import gaussian, same
 from segmif.metrics.fusion.information import stretch
 from segmif.metrics.fusion.plane import Float, Plane, kept, weighted_mean
+from segmif.metrics.fusion.windows import gaussian, same
 
 _BLOCK = 16
 

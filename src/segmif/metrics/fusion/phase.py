@@ -11,8 +11,8 @@ import numpy.typing as npt
 import scipy.fft
 
 from segmif.metrics.fusion.catalog import metric
-from segmif.metrics.fusion.filters import gaussian, same
 from segmif.metrics.fusion.plane import Float, Plane, kept
+from segmif.metrics.fusion.windows import gaussian, same
 
 SCALES = 4
 ORIENTATIONS = 6

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from segmif.metrics.fusion.catalog import metric
-from segmif.metrics.fusion.filters import gaussian, valid
 from segmif.metrics.fusion.plane import Float, Plane, kept, weighted_mean
+from segmif.metrics.fusion.windows import Image, LocalMoments, gaussian, rows_under, strips
 
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
@@ -25,24 +25,15 @@ SSIM_SOURCE = "Wang et al., IEEE Trans. Image Process. 13 (2004) 600"
 _MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-class LocalMoments:
-    """Gaussian (σ 1.5) local means and variances of a picture of any values, where the window fits."""
-
-    def __init__(self, values: Float, taps: int = 11) -> None:
-        self.values = values
-        self.window = gaussian(taps, 1.5)
-        self.mean = valid(values, self.window)
-        self.variance = valid(values * values, self.window) - self.mean * self.mean
-
-    def covariance(self, other: LocalMoments) -> Float:
-        """Local covariance with another picture."""
-        return valid(self.values * other.values, self.window) - self.mean * other.mean
+def window(taps: int = 11) -> Float:
+    """The Gaussian of SSIM, σ 1.5."""
+    return gaussian(taps, 1.5)
 
 
 @kept
 def local_moments(plane: Plane, taps: int = 11) -> LocalMoments:
     """Local moments of a plane."""
-    return LocalMoments(plane.values, taps)
+    return LocalMoments.of(plane.levels, window(taps))
 
 
 def contrast_map(x: LocalMoments, y: LocalMoments, c: float = C2) -> Float:
@@ -52,12 +43,10 @@ def contrast_map(x: LocalMoments, y: LocalMoments, c: float = C2) -> Float:
 
 def ssim_map(x: LocalMoments, y: LocalMoments) -> Float:
     """SSIM at every place of the window."""
-    luminance = (2 * x.mean * y.mean + C1) / (x.mean * x.mean + y.mean * y.mean + C1)
-    return luminance * contrast_map(x, y)
-
-
-def _mean_ssim(fused: Plane, source: Plane) -> float:
-    return float(ssim_map(local_moments(fused), local_moments(source)).mean())
+    means = x.mean * y.mean
+    top = (2 * means + C1) * (2 * x.covariance(y) + C2)
+    bottom = (x.mean * x.mean + y.mean * y.mean + C1) * (x.variance + y.variance + C2)
+    return top / bottom
 
 
 @metric("SSIM", source=SSIM_SOURCE, bounds=(-1.0, 1.0), min_side=11)
@@ -66,28 +55,33 @@ def ssim(fused: Plane, infrared: Plane, visible: Plane) -> float:
     (2 μx μy + C1)(2 σxy + C2) / ((μx² + μy² + C1)(σx² + σy² + C2)),
     11 × 11 Gaussian window, σ 1.5, where it fits; C1 = (0.01·255)², C2 = (0.03·255)². Equal constants: 1.
     """
-    return (_mean_ssim(fused, infrared) + _mean_ssim(fused, visible)) / 2
+    references = local_moments(infrared), local_moments(visible)
+    total = 0.0
+    for rows in strips(*references[0].mean.shape):
+        f = LocalMoments.of(rows_under(fused.levels, rows, window()), window())
+        total += sum(float(ssim_map(f, reference.rows(rows)).sum()) for reference in references)
+    return total / (2 * references[0].mean.size)
 
 
 @kept
-def _halved(plane: Plane, times: int) -> Float:
+def _halved(plane: Plane, times: int) -> Image:
     """The picture halved `times` times: 2 × 2 means of pixels (i, i + 1), border repeated, every other one kept."""
     if times == 0:
-        return plane.values
+        return plane.levels
     return halve(_halved(plane, times - 1))
 
 
-def halve(values: Float) -> Float:
+def halve(values: Image) -> Float:
     """Half the sides, rounded up: 2 × 2 means, the last row and column repeated where they are odd."""
     height, width = values.shape
-    padded = cv2.copyMakeBorder(values, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(values.astype(np.float64), 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     rows = padded[::2] + padded[1::2]
     return np.ascontiguousarray(rows[:, ::2] + rows[:, 1::2]) / 4
 
 
 @kept
 def moments_at(plane: Plane, scale: int) -> LocalMoments:
-    return LocalMoments(_halved(plane, scale))
+    return LocalMoments.of(_halved(plane, scale), window())
 
 
 def scales_that_fit(plane: Plane, most: int) -> int:
@@ -157,7 +151,7 @@ def _edge_moments(plane: Plane) -> LocalMoments:
     values, ones, step = plane.values, np.ones(3), np.array([-1.0, 0.0, 1.0])
     gx = cv2.sepFilter2D(values, cv2.CV_64F, step, ones, borderType=cv2.BORDER_CONSTANT)
     gy = cv2.sepFilter2D(values, cv2.CV_64F, ones, step, borderType=cv2.BORDER_CONSTANT)
-    return LocalMoments(np.sqrt(gx * gx + gy * gy))
+    return LocalMoments.of(np.sqrt(gx * gx + gy * gy), window())
 
 
 @metric("Qe", source=_PIELLA, bounds=(-1.0, 1.0), min_side=11)
