@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from segmif.data.synthetic.camera import Points
-from segmif.data.synthetic.canvas import DEPTHS, Canvas, Floats, Light, Surface, facing, polygon_mask
+from segmif.data.synthetic.canvas import DEPTHS, Canvas, Floats, Light, Surface, facing, pick, polygon_mask
 from segmif.data.synthetic.conditions import RGB, Conditions
 from segmif.data.synthetic.texture import Rng, cut, noise_tile
 from segmif.labelsets import FMB
@@ -17,6 +17,7 @@ from segmif.labelsets import FMB
 BUILDING = FMB.classes.index("building")
 
 Style = Literal["plaster", "brick", "panel", "glass"]
+STYLES: tuple[Style, ...] = ("plaster", "brick", "panel", "glass")
 _WALLS: dict[Style, tuple[RGB, ...]] = {
     "plaster": (
         (0.6, 0.56, 0.48),
@@ -54,7 +55,7 @@ def draw_building(canvas: Canvas, building: Building, rng: Rng) -> None:
     away = np.array([-along[1], along[0]])
     if away @ (a + b) / 2 < 0:
         away = -away
-    wall = _WALLS[building.style][rng.integers(len(_WALLS[building.style]))]
+    wall = pick(rng, _WALLS[building.style], 0.1)
     look = Facade(canvas.conditions, building.style, wall, building.shops, rng)
     back_a, back_b = a + away * building.depth, b + away * building.depth
     with canvas.thing(BUILDING):
@@ -66,6 +67,18 @@ def draw_building(canvas: Canvas, building: Building, rng: Rng) -> None:
         if (-end) @ outward > 0:
             _stand(canvas, back, end, building.height, look, plain=True)
         _stand(canvas, a, b, building.height, look, plain=False)
+
+
+def cast_building_shadow(canvas: Canvas, building: Building) -> None:
+    """Darken the ground the building keeps the sun from; call it before anything stands there."""
+    sun = canvas.conditions.sun
+    if sun[2] < 0.05 or canvas.conditions.sun_light[0] < 0.01:
+        return
+    a, b = np.array(building.start), np.array(building.end)
+    foot = np.array([(*a, 0.0), (*b, 0.0)])
+    reach = min(building.height / sun[2], 45.0)
+    cast = foot - np.array([sun[0], sun[1], 0.0]) * reach
+    canvas.shadow(np.stack([foot[0], foot[1], cast[1], cast[0]]), cooling=22 * canvas.conditions.solar, soft=0.12)
 
 
 @dataclass
@@ -100,8 +113,9 @@ class Facade:
         dirt = 1 + 0.07 * grain - 0.12 * np.exp(-z / 1.2)[:, None]
         albedo = np.array(self.wall, np.float32)[:, None, None] * dirt
         albedo *= self._courses(x, z, scale)
-        base = conditions.heat(conditions.warmed(8.5))
-        heat = base + (1.0 + 2.0 * conditions.solar) * grain + 1.5 * np.exp(-z / 1.5)[:, None]
+        base = conditions.heat(conditions.warmed(12))
+        heat = base + (2.0 + 3.5 * conditions.solar) * grain + 1.5 * np.exp(-z / 1.5)[:, None]
+        heat += rng.uniform(0, 6) * ((z % self.storey < 0.3)[:, None] | ((x % self.bay) < 0.25)[None])
         glow = np.zeros((3, h, w), np.float32)
         ground = 3.8 if self.shops and not plain else 0.0
         if not plain or rng.random() < 0.5:
@@ -245,7 +259,7 @@ def _nearness(canvas: Canvas, corners: Points, normal: Points, window: tuple[int
     offset = float(normal @ (corners[0] - (0, 0, canvas.camera.height)))
     rays = canvas.camera.rays[:, y0:y1, x0:x1]
     inverse = np.tensordot(normal.astype(np.float32), rays, 1) / np.float32(offset if abs(offset) > 1e-3 else 1e-3)
-    return np.clip(inverse, 1e-4, 2.0)
+    return np.asarray(np.clip(inverse, 1e-4, 2.0), np.float32)
 
 
 def _clip(canvas: Canvas, a: Points, b: Points, near: float = 1.0) -> tuple[float, float] | None:
@@ -267,9 +281,7 @@ def _gable_roof(
     ridge_a, ridge_b = (a + back_a) / 2, (b + back_b) / 2
     eaves, ridge = building.height - 0.1, building.height + rise
     conditions = canvas.conditions
-    tiles = Surface(
-        albedo=_ROOFS[rng.integers(len(_ROOFS))], celsius=conditions.warmed(14) - 3 * (conditions.time == "night")
-    )
+    tiles = Surface(albedo=pick(rng, _ROOFS, 0.1), celsius=conditions.warmed(14) - 3 * (conditions.time == "night"))
     wall = Surface(albedo=_WALLS[building.style][0], celsius=conditions.warmed(8))
     for foot, top in ((a, ridge_a), (b, ridge_b)):
         back = back_a if foot is a else back_b

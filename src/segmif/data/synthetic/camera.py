@@ -74,7 +74,7 @@ class Camera:
         """(3, H, W) world direction of every pixel, scaled so that its component along the optical axis is 1."""
         v, u = np.mgrid[: self.size[0], : self.size[1]].astype(np.float32)
         local = np.stack([(u - self.centre[0]) / self.focal, (v - self.centre[1]) / self.focal, np.ones_like(u)])
-        return np.einsum("ij,ihw->jhw", self.rotation, local).astype(np.float32)
+        return np.asarray(np.tensordot(self.rotation.T.astype(np.float32), local, 1))
 
 
 def _cut_near(points: Points) -> Points:

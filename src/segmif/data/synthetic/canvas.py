@@ -7,7 +7,7 @@ labels and the boxes cannot disagree. Pictures blend at borders; labels switch a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from segmif.data.synthetic.camera import Camera, Points
 from segmif.data.synthetic.conditions import RGB, Conditions, Vector
+from segmif.data.synthetic.texture import Rng
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
@@ -30,6 +31,18 @@ SUN, SKY, HEAT, NEARNESS = 6, 7, 8, 9
 DEPTHS = 10
 
 DARK: RGB = (0.0, 0.0, 0.0)
+
+
+def scaled(colour: RGB, factor: float) -> RGB:
+    """A colour made lighter or darker."""
+    return colour[0] * factor, colour[1] * factor, colour[2] * factor
+
+
+def pick(rng: Rng, colours: Sequence[RGB], spread: float = 0.0) -> RGB:
+    """One of the colours, made lighter or darker by up to the share `spread`."""
+    return scaled(colours[int(rng.integers(len(colours)))], float(rng.uniform(1 - spread, 1 + spread)))
+
+
 _SUBPIXEL = 4
 
 
@@ -130,7 +143,7 @@ class Canvas:
             return
         mask = polygon_mask(points, window)
         if opacity < 1.0:
-            mask = cv2.convertScaleAbs(mask, alpha=opacity)
+            mask = np.asarray(cv2.convertScaleAbs(mask, alpha=opacity), np.uint8)
         self.paint(mask, window[:2], values)
 
     def paint(self, mask: Mask, corner: tuple[int, int], values: Floats, *, label_mask: Mask | None = None) -> None:
@@ -193,7 +206,7 @@ class Canvas:
             return
         mask = polygon_mask(pixels, window)
         if sigma > 0.5:
-            mask = cv2.GaussianBlur(mask, (0, 0), min(sigma, 12.0))
+            mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), min(sigma, 12.0)), np.uint8)
         x0, y0, x1, y1 = window
         alpha = mask.astype(np.float32) * np.float32(1 / 255)
         for layer, keep in ((SUN, sun), (SKY, sky)):

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from segmif.data.synthetic.camera import Points
-from segmif.data.synthetic.canvas import Canvas, Light, Surface
+from segmif.data.synthetic.canvas import Canvas, Light, Surface, pick, scaled
 from segmif.data.synthetic.conditions import RGB
 from segmif.data.synthetic.texture import Rng
 from segmif.labelsets import FMB
@@ -23,6 +23,7 @@ _BLACK: RGB = (0.02, 0.02, 0.02)
 _BLUE: RGB = (0.02, 0.08, 0.4)
 _YELLOW: RGB = (0.75, 0.5, 0.03)
 _GREEN: RGB = (0.01, 0.2, 0.09)
+_LAMP_COLOURS: tuple[RGB, ...] = ((1.0, 0.62, 0.25), (1.0, 0.85, 0.62), (0.85, 1.0, 0.9), (0.8, 0.9, 1.1))
 
 
 def _bar(canvas: Canvas, start: tuple[float, ...], end: tuple[float, ...], thick: float, surface: Surface) -> None:
@@ -60,17 +61,16 @@ def draw_street_lamp(canvas: Canvas, x: float, y: float, reach: float, rng: Rng)
             _bar(canvas, (x, y, tall), (x + reach, y, tall + 0.35), 0.1, steel)
         head = (x + reach, y, tall + (0.35 if abs(reach) >= 0.5 else 0.2))
         on = canvas.conditions.lamps_on
-        colour = np.array([(1.0, 0.62, 0.25), (1.0, 0.85, 0.62), (0.85, 1.0, 0.9), (0.8, 0.9, 1.1)][rng.integers(4)])
-        strength = (9.0 if canvas.conditions.time == "night" else 3.0) * on
-        glow = (float(colour[0] * strength), float(colour[1] * strength), float(colour[2] * strength))
+        colour = pick(rng, _LAMP_COLOURS)
+        glow = scaled(colour, (9.0 if canvas.conditions.time == "night" else 3.0) * on)
         lamp = Surface(albedo=(0.5, 0.5, 0.48), celsius=canvas.conditions.air + 14 * on, glow=glow)
         if abs(reach) < 0.5:
             _disc(canvas, head, 0.2, lamp)
         else:
             _bar(canvas, (head[0] - 0.35, y, head[2]), (head[0] + 0.35, y, head[2]), 0.18, lamp)
         if on:
-            power = colour * (6.0 if abs(reach) >= 0.5 else 2.0)
-            canvas.lights.append(Light(position=head, intensity=(float(power[0]), float(power[1]), float(power[2]))))
+            power = scaled(colour, 6.0 if abs(reach) >= 0.5 else 2.0)
+            canvas.lights.append(Light(position=head, intensity=power))
 
 
 def _disc(
@@ -122,9 +122,10 @@ def _lamp_head(canvas: Canvas, centre: tuple[float, float, float], state: int, r
         for index, colour in enumerate(colours):
             lit = strength if index == state else 0.0
             glass = Surface(
-                albedo=(colour[0] * 0.08, colour[1] * 0.08, colour[2] * 0.08), celsius=conditions.warmed(7) + 4 + 5 * (lit > 0),
-                glow=(colour[0] * lit, colour[1] * lit, colour[2] * lit),
-            )  # fmt: skip
+                albedo=scaled(colour, 0.08),
+                celsius=conditions.warmed(7) + 4 + 5 * (lit > 0),
+                glow=scaled(colour, lit),
+            )
             _disc(canvas, (x, y - 0.02, z + (1 - index) * 0.31 * scale), 0.125 * scale, glass, 14)
 
 
@@ -141,8 +142,7 @@ def draw_sign(canvas: Canvas, x: float, y: float, kind: SignKind, rng: Rng) -> N
     glare = 0.15 if conditions.time == "night" else 0.0
 
     def plate(colour: RGB) -> Surface:
-        glow = (colour[0] * glare, colour[1] * glare, colour[2] * glare)
-        return Surface(albedo=colour, celsius=conditions.warmed(6) - 1, emissivity=0.82, glow=glow)
+        return Surface(albedo=colour, celsius=conditions.warmed(6) - 1, emissivity=0.82, glow=scaled(colour, glare))
 
     centre = (x, y - 0.05, z)
     with canvas.thing(SIGN, boxed=True):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from segmif.data.synthetic.camera import Points
 from segmif.data.synthetic.canvas import DEPTHS, Canvas, Floats, Surface
 from segmif.data.synthetic.conditions import RGB
-from segmif.data.synthetic.texture import Rng, cut
+from segmif.data.synthetic.texture import Rng, cut, noise_tile
 from segmif.labelsets import FMB
 
 VEGETATION = FMB.classes.index("vegetation")
 
 Kind = Literal["broad", "conifer", "palm", "bare", "bush", "hedge"]
+KINDS: tuple[Kind, ...] = ("broad", "conifer", "palm", "bare", "bush", "hedge")
 _GREENS: tuple[RGB, ...] = (
     (0.07, 0.12, 0.03), (0.05, 0.09, 0.025), (0.11, 0.15, 0.04), (0.08, 0.10, 0.05), (0.16, 0.15, 0.05),
     (0.05, 0.085, 0.045), (0.26, 0.16, 0.04), (0.22, 0.09, 0.03),
@@ -36,8 +38,9 @@ class Plant:
     end: tuple[float, float] = (0.0, 0.0)
 
 
-def draw_plant(canvas: Canvas, plant: Plant, leaves: Floats, rng: Rng) -> None:
-    """Paint a plant; `leaves` is the scene's foliage noise tile."""
+def draw_plant(canvas: Canvas, plant: Plant, rng: Rng) -> None:
+    """Paint a plant."""
+    leaves = noise_tile(0.9)
     depth = float(canvas.camera.to_camera(np.array([[plant.x, plant.y, 0.0]]))[0, 2])
     if depth < 1.5:
         return
@@ -87,14 +90,8 @@ def _trunk(canvas: Canvas, plant: Plant, rng: Rng) -> None:
         shaded = values.copy()
         shaded[:3] *= tone
         shaded[8] += 4 * (tone - 1)
-        outline = np.stack(
-            [
-                foot + (inner * half * 1.15, 0),
-                foot + (side * half * 1.15, 0),
-                head + (side * half * 0.7, 0),
-                head + (inner * half * 0.7, 0),
-            ]
-        )
+        left, right = np.array([inner * half, 0.0]), np.array([side * half, 0.0])
+        outline = np.stack([foot + left * 1.15, foot + right * 1.15, head + right * 0.7, head + left * 0.7])
         canvas.polygon(outline, shaded)
 
 
@@ -149,7 +146,13 @@ def _clump(
 
 
 def _foliage(
-    canvas: Canvas, alpha: Floats, light: Floats, noise: Floats, green: RGB, depth: float, corner: tuple[int, int]
+    canvas: Canvas,
+    alpha: npt.NDArray[Any],
+    light: Floats,
+    noise: Floats,
+    green: RGB,
+    depth: float,
+    corner: tuple[int, int],
 ) -> None:
     conditions = canvas.conditions
     values = np.zeros((DEPTHS, *alpha.shape), np.float32)
@@ -157,11 +160,11 @@ def _foliage(
     values[:3] = tint * light + np.array([0.02, 0.015, 0.0], np.float32)[:, None, None] * np.clip(noise, 0, 2)
     values[6] = np.clip(0.55 * light - 0.1, 0, 1)
     values[7] = np.clip(0.7 * light, 0.1, 1)
-    warmth = conditions.warmed(2.5) - 0.4
-    values[8] = conditions.heat(warmth) + (1.4 + 2.2 * conditions.solar) * noise
+    warmth = conditions.warmed(5) - 0.4
+    values[8] = conditions.heat(warmth) + (2.6 + 3.0 * conditions.solar) * noise
     values[9] = 1 / depth
     mask = (alpha * 255).astype(np.uint8)
-    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) if min(mask.shape) > 3 else mask
+    closed = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), np.uint8)
     canvas.paint(mask, corner, values, label_mask=closed)
 
 
@@ -182,9 +185,8 @@ def _fronds(canvas: Canvas, plant: Plant, green: RGB, rng: Rng) -> None:
         values[:3] *= rng.uniform(0.5, 1.5)
         values[8] += rng.uniform(-3, 3)
         width = 0.22 * np.sin(np.pi * (0.15 + 0.85 * t)) * scale
-        canvas.polygon(
-            np.concatenate([spine - (0, 1) * width[:, None] / 2, (spine + (0, 1) * width[:, None])[::-1]]), values
-        )
+        thick = np.stack([np.zeros_like(width), width], axis=1)
+        canvas.polygon(np.concatenate([spine - thick / 2, (spine + thick)[::-1]]), values)
 
 
 def _branches(canvas: Canvas, plant: Plant, rng: Rng) -> None:

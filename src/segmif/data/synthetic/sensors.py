@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from segmif.data.synthetic.canvas import ALBEDO, GLOW, HEAT, NEARNESS, SKY, SUN, Canvas, Floats, Light
 from segmif.data.synthetic.conditions import exitance
-from segmif.data.synthetic.texture import Rng, smooth
+from segmif.data.synthetic.texture import Rng, cut, noise_tile, smooth
 
 Bytes = npt.NDArray[np.uint8]
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -29,6 +29,7 @@ def visible_picture(canvas: Canvas, rng: Rng) -> Bytes:
     if own_beam:
         light += _headlights(canvas, rng)
     reflected = layers[ALBEDO] * light
+    reflected *= 1 + np.float32(0.13) * _mottle(canvas, rng)
     glow = layers[GLOW].copy()
     if conditions.wet:
         _wet_ground(canvas, reflected, glow)
@@ -38,6 +39,11 @@ def visible_picture(canvas: Canvas, rng: Rng) -> Bytes:
     scene = scene * exposure
     scene = _glare(canvas, scene, rng)
     return _develop(canvas, scene, exposure, rng)
+
+
+def _mottle(canvas: Canvas, rng: Rng) -> Floats:
+    """Noise of many scales that stands for all the dirt, wear and reflections no one modelled."""
+    return np.clip(cut(noise_tile(0.85), rng, 400, canvas.camera.size), -2.5, 2.5)
 
 
 def _lamp_light(canvas: Canvas) -> Floats:
@@ -79,7 +85,7 @@ def _headlights(canvas: Canvas, rng: Rng) -> Floats:
     pattern = np.exp(-(across**2)) * np.exp(-np.where(rays[2] > -0.02, 5.0, 1.0) * down**2)
     power = rng.uniform(8, 25)
     share = pattern * np.minimum(nearness, 0.14) ** 2 * power
-    return share * np.array([1.0, 0.95, 0.85], np.float32)[:, None, None]
+    return np.asarray(share * np.array([1.0, 0.95, 0.85], np.float32)[:, None, None], np.float32)
 
 
 def _wet_ground(canvas: Canvas, reflected: Floats, glow: Floats) -> None:
@@ -112,7 +118,7 @@ def _haze(canvas: Canvas, scene: Floats) -> Floats:
     air = (np.array(conditions.sky_light) * 1.1 + 0.3 * np.array(conditions.sun_light)).astype(np.float32)
     if conditions.lamps_on and conditions.weather != "clear":
         air = air + np.float32(0.015)
-    return air + (scene - air) * through
+    return np.asarray(air + (scene - air) * through, np.float32)
 
 
 def _exposure(canvas: Canvas, scene: Floats, rng: Rng) -> float:
@@ -121,7 +127,7 @@ def _exposure(canvas: Canvas, scene: Floats, rng: Rng) -> float:
     target = {
         "day": rng.uniform(0.13, 0.3),
         "dusk": rng.uniform(0.09, 0.2),
-        "night": np.exp(rng.uniform(np.log(0.010), np.log(0.09))),
+        "night": np.exp(rng.uniform(np.log(0.006), np.log(0.14))),
     }
     ground = luma[luma.size // 2 :]
     middle = 0.5 * float(np.mean(np.minimum(luma, 3 * np.median(luma)))) + 0.5 * float(np.median(ground))
@@ -144,7 +150,7 @@ def _glare(canvas: Canvas, scene: Floats, rng: Rng) -> Floats:
         span = max(3, int(14 * unit) * 2 + 1)
         bloom += 0.12 * cv2.blur(small, (span, 1)) + 0.12 * cv2.blur(small, (1, span))
     bloom *= rng.uniform(0.5, 1.5)
-    return scene + cv2.resize(bloom, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(scene + cv2.resize(bloom, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _develop(canvas: Canvas, scene: Floats, exposure: float, rng: Rng) -> Bytes:
@@ -161,7 +167,7 @@ def _develop(canvas: Canvas, scene: Floats, exposure: float, rng: Rng) -> Bytes:
     scene = scene * _vignette(canvas, rng.uniform(0.0, 0.35))[..., None]
     sigma = rng.uniform(0.25, 0.85) * width / 640
     if sigma > 0.25:
-        scene = cv2.GaussianBlur(scene, (0, 0), sigma)
+        scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), sigma), np.float32)
     gain = {"day": rng.uniform(0.004, 0.012), "dusk": rng.uniform(0.006, 0.016), "night": rng.uniform(0.008, 0.025)}[
         conditions.time
     ]
@@ -172,11 +178,11 @@ def _develop(canvas: Canvas, scene: Floats, exposure: float, rng: Rng) -> Bytes:
     toned += np.float32(gain * 1.2) * noise[..., None]
     chroma = cv2.resize(rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), dtype=np.float32), (width, height))
     toned += np.float32(gain) * chroma
-    veil = rng.uniform(0, 0.28) ** 1.3 if rng.random() < 0.5 else 0.0
+    veil = rng.uniform(0, 0.22) if rng.random() < 0.35 else 0.0
     toned = toned * np.float32(1 - veil) + np.float32(veil * (0.62 if conditions.time != "night" else 0.3))
-    contrast = rng.uniform(0.9, 1.15)
+    contrast = rng.uniform(0.95, 1.4)
     toned = (toned - np.float32(0.45)) * np.float32(contrast) + np.float32(0.45) if conditions.time == "day" else toned
-    return np.clip(toned * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(toned * 255 + 0.5, 0, 255), np.uint8)
 
 
 def _rain_streaks(canvas: Canvas, rng: Rng) -> Floats:
@@ -212,7 +218,7 @@ def infrared_picture(canvas: Canvas, rng: Rng, warp: npt.NDArray[Any] | None = N
         )
     scale = width / 640
     signal = cv2.GaussianBlur(signal, (0, 0), max(0.3, rng.uniform(0.5, 1.2) * scale))
-    netd = rng.uniform(0.15, 0.7)
+    netd = rng.uniform(0.2, 1.6)
     signal += np.float32(netd) * rng.standard_normal((height, width), dtype=np.float32)
     signal += np.float32(netd * rng.uniform(0.1, 0.7)) * rng.standard_normal((1, width), dtype=np.float32)
     signal += np.float32(netd * rng.uniform(0.0, 0.4)) * rng.standard_normal((height, 1), dtype=np.float32)
@@ -222,23 +228,27 @@ def infrared_picture(canvas: Canvas, rng: Rng, warp: npt.NDArray[Any] | None = N
 
 
 def _gain(signal: Floats, scale: float, rng: Rng) -> Bytes:
-    """Automatic gain: percentile stretch, partly equalised, with the detail boost many cameras apply."""
+    """Automatic gain: a window around the middle, partly equalised, with the detail boost many cameras apply.
+
+    The cold sky falls below the window and little but people and engines reaches its top.
+    """
     sampled = np.sort(signal[::3, ::3], axis=None)
-    pick = lambda q: float(sampled[int(q * (sampled.size - 1))])  # noqa: E731
-    low, high = pick(rng.uniform(0.001, 0.03)), pick(rng.uniform(0.985, 0.9995))
-    span = max(high - low, 18.0)
-    unit = np.clip((signal - np.float32(low)) / np.float32(span), 0, 1)
+    middle, high = float(sampled[sampled.size // 2]), float(sampled[int(0.998 * (sampled.size - 1))])
+    reach = rng.uniform(25, 80) if rng.random() < 0.65 else rng.uniform(80, 260)
+    low = max(middle - reach, float(sampled[sampled.size // 200]))
+    high = max(high + rng.uniform(-10, 30), middle + rng.uniform(25, 60))
+    unit = np.clip((signal - np.float32(low)) / np.float32(high - low), 0, 1)
     style = rng.random()
-    if style < 0.55:
-        equalised = _plateau(unit, rng.uniform(1.5, 6))
-        unit += np.float32(rng.uniform(0.4, 1.0)) * (equalised - unit)
-    elif style < 0.8:
-        unit = np.power(unit, np.float32(rng.uniform(1.2, 2.2))) * np.float32(rng.uniform(0.55, 1.0))
+    if style < 0.45:
+        equalised = _plateau(unit, rng.uniform(1.5, 5))
+        unit += np.float32(rng.uniform(0.3, 0.85)) * (equalised - unit)
+    elif style < 0.75:
+        unit = np.power(unit, np.float32(rng.uniform(1.3, 2.6))) * np.float32(rng.uniform(0.55, 1.0))
     if rng.random() < 0.6:
         blurred = cv2.GaussianBlur(unit, (0, 0), 3.0 * scale + 0.3)
-        unit += np.float32(rng.uniform(0.2, 1.0)) * (unit - blurred)
+        unit += np.float32(rng.uniform(0.3, 1.6)) * (unit - blurred)
     floor = np.float32(rng.uniform(0, 0.08))
-    return np.clip((floor + (1 - floor) * unit) * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((floor + (1 - floor) * unit) * 255 + 0.5, 0, 255), np.uint8)
 
 
 def _plateau(unit: Floats, plateau: float) -> Floats:
@@ -251,4 +261,4 @@ def _plateau(unit: Floats, plateau: float) -> Floats:
     position = unit * 255
     lower = np.floor(position).astype(np.int32)
     part = position - lower
-    return table[lower] * (1 - part) + table[np.minimum(lower + 1, 255)] * part
+    return np.asarray(table[lower] * (1 - part) + table[np.minimum(lower + 1, 255)] * part, np.float32)

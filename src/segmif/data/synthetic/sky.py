@@ -7,7 +7,7 @@ import numpy as np
 
 from segmif.data.synthetic.canvas import ALBEDO, GLOW, HEAT, NEARNESS, SKY, Canvas
 from segmif.data.synthetic.conditions import exitance
-from segmif.data.synthetic.texture import Floats, Rng, noise_tile, sample
+from segmif.data.synthetic.texture import Floats, Rng, noise_tile, sample, smooth
 from segmif.labelsets import FMB
 
 BUILDING, VEGETATION, SKY_ID = (FMB.classes.index(name) for name in ("building", "vegetation", "sky"))
@@ -71,7 +71,7 @@ def paint_skyline(canvas: Canvas, rng: Rng) -> None:
     rough = np.interp(columns, np.linspace(0, width, 40), rng.uniform(0.2, 1, 40))
     hills = np.interp(columns, np.linspace(0, width, 7), rng.uniform(0, 1, 7))
     trees = (rng.uniform(0.006, 0.03) * rough + rng.uniform(0, 0.05) * hills) * scale
-    trees = trees + rng.standard_normal(width) * 0.0025 * scale
+    trees = trees + smooth((2, width), rng, width // 4)[0] * 0.0025 * scale
     _band(canvas, horizon, trees.astype(np.float32), None, rng, VEGETATION, distance=220.0)
 
 

@@ -6,9 +6,10 @@ A point of the street is (s, y): metres to the right of its axis, metres ahead.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from segmif.data.synthetic.camera import Camera, Floats, Points
 from segmif.data.synthetic.canvas import ALBEDO, HEAT, NEARNESS, SKY, SUN, Canvas
@@ -20,7 +21,7 @@ ROAD, SIDEWALK, VEGETATION = (FMB.classes.index(name) for name in ("road", "side
 
 Verge = Literal["grass", "paved"]
 _FAR = 150.0
-_ASPHALT_GAIN, _PAVING_GAIN, _GRASS_GAIN = 13.0, 9.0, 3.0
+_ASPHALT_GAIN, _PAVING_GAIN, _GRASS_GAIN = 10.0, 8.5, 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +44,9 @@ class Street:
     edge_lines: bool
     words: bool
 
-    def centre(self, y: Floats | float) -> Floats | float:
+    def centre(self, y: npt.ArrayLike) -> Floats:
         """World x of the axis at distance y."""
-        return self.axis + self.bend * np.clip(y, 0, _FAR) ** 2 / 2
+        return np.asarray(self.axis + self.bend * np.clip(y, 0, _FAR) ** 2 / 2, np.float32)
 
     def at(self, s: float, y: float) -> tuple[float, float]:
         """World (x, y) of a point of the street."""
@@ -54,6 +55,12 @@ class Street:
     def heading(self, y: float) -> float:
         """Direction of the street at distance y, radians clockwise from straight ahead."""
         return float(np.arctan(self.bend * min(max(y, 0.0), _FAR)))
+
+    def clear_of_crossing(self, y: float, margin: float) -> bool:
+        """Whether y is on this street, at least `margin` metres from the crossing street."""
+        if self.closed_at is not None and y > self.closed_at:
+            return False
+        return self.crossing is None or abs(y - self.crossing) > self.crossing_half + margin
 
     @property
     def lane_width(self) -> float:
@@ -83,7 +90,7 @@ def draw_street(rng: Rng) -> Street:
         half_width=float(half_width),
         lanes=lanes,
         walks=(walks[0], walks[1]),
-        verges=tuple(rng.choice(("grass", "paved"), size=2)),
+        verges=tuple(rng.choice(("grass", "paved"), size=2, p=(0.68, 0.32))),
         crossing=crossing,
         crossing_half=crossing_half,
         zebras=tuple(zebras),
@@ -108,9 +115,9 @@ class _Plane:
     s: Floats
     footprint: Floats
 
-    def band(self, distance: Floats, half: float) -> Floats:
+    def band(self, distance: npt.NDArray[Any], half: float) -> Floats:
         """Soft-edged indicator of |distance| < half, as wide as a pixel."""
-        return np.clip((half - np.abs(distance)) / self.footprint + 0.5, 0, 1)
+        return np.asarray(np.clip((half - np.abs(distance)) / self.footprint + 0.5, 0, 1), np.float32)
 
 
 def paint_ground(canvas: Canvas, street: Street, rng: Rng) -> None:
@@ -158,7 +165,9 @@ def _texture(plane: _Plane, tile: Floats, texels: float, rng: Rng) -> Floats:
     """Noise at `texels` per metre, fading where a pixel holds many of them."""
     fade = np.clip(1.5 / (plane.footprint * texels * 3), 0, 1)
     du, dv = rng.uniform(0, tile.shape[0], 2).astype(np.float32)
-    return sample(tile, plane.x * np.float32(texels) + du, plane.y * np.float32(texels) + dv) * fade
+    return np.asarray(
+        sample(tile, plane.x * np.float32(texels) + du, plane.y * np.float32(texels) + dv) * fade, np.float32
+    )
 
 
 def _regions(plane: _Plane, street: Street) -> tuple[Floats, Floats, Floats]:
@@ -217,9 +226,9 @@ def _materials(
     albedo += kerb * (rng.uniform(0.3, 0.55) - albedo)
     heats = [conditions.heat(conditions.warmed(g), 0.95, 0.6) for g in (_ASPHALT_GAIN, _PAVING_GAIN, _GRASS_GAIN)]
     swing = 1.2 + 2.0 * conditions.solar
-    heat = heats[2] + swing * (2.0 * broad + 1.6 * fine)
-    heat = heat + walk * (heats[1] + swing * (0.8 * broad - 6 * joints + 0.6 * fine) - heat)
-    heat = heat + road * (heats[0] + swing * (1.0 * broad + 1.0 * fine + 1.2 * tracks) - heat)
+    heat = heats[2] + swing * (1.0 * broad + 0.8 * fine)
+    heat = heat + walk * (heats[1] + swing * (0.4 * broad - 4 * joints + 0.3 * fine) - heat)
+    heat = heat + road * (heats[0] + swing * (0.5 * broad + 0.35 * fine + 1.3 * tracks) - heat)
     heat = heat - kerb * swing * 4 * rng.uniform(-1, 1.5)
     return albedo.astype(np.float32), heat.astype(np.float32)
 

@@ -22,8 +22,8 @@ def noise_tile(slope: float, size: int = 512) -> Floats:
     spectrum = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32))
     radius = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) * size
     spectrum *= np.where(radius > 0, np.maximum(radius, 1.0) ** -slope, 0)
-    tile = np.fft.irfft2(spectrum, (size, size))
-    tile = (tile / tile.std()).astype(np.float32)
+    noise = np.fft.irfft2(spectrum, (size, size))
+    tile: Floats = np.asarray(noise / noise.std(), np.float32)
     tile.flags.writeable = False
     return tile
 
@@ -31,7 +31,7 @@ def noise_tile(slope: float, size: int = 512) -> Floats:
 def sample(tile: Floats, u: Floats, v: Floats) -> Floats:
     """The tile at texel coordinates (u, v), repeated without end; bilinear."""
     wrap = np.float32(tile.shape[0])
-    return cv2.remap(tile, u % wrap, v % wrap, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return np.asarray(cv2.remap(tile, u % wrap, v % wrap, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
 
 
 def cut(tile: Floats, rng: Rng, extent: float, size: tuple[int, int]) -> Floats:
@@ -46,7 +46,9 @@ def cut(tile: Floats, rng: Rng, extent: float, size: tuple[int, int]) -> Floats:
     columns = np.arange(start[1], start[1] + min(span[0], 1024)) % tile.shape[1]
     window = tile[np.ix_(rows, columns)]
     shrink = window.shape[0] > height
-    return cv2.resize(window, (width, height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    return np.asarray(
+        cv2.resize(window, (width, height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR), np.float32
+    )
 
 
 def smooth(size: tuple[int, int], rng: Rng, cells: int) -> Floats:
@@ -54,4 +56,4 @@ def smooth(size: tuple[int, int], rng: Rng, cells: int) -> Floats:
     height, width = size
     longest = max(size)
     grid = rng.standard_normal((max(2, cells * height // longest), max(2, cells * width // longest)), dtype=np.float32)
-    return cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
