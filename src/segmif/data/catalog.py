@@ -92,17 +92,25 @@ def open_folder(
     Raises:
         InputError: a pattern without ``*`` or that finds nothing, or (strict) a problem.
     """
+    info = folder_info(infrared=infrared, visible=visible, label=label, classes=classes, lists=lists)
+    return open_scan(info, scan_dataset(info, root), split=split, strict=strict)
+
+
+def folder_info(
+    *,
+    infrared: str,
+    visible: str,
+    label: str | None = None,
+    classes: str | LabelSet | None = "fmb",
+    lists: str | None = None,
+) -> DatasetInfo:
+    """The description of a folder by patterns, see `open_folder`."""
     for band, pattern in (("infrared", infrared), ("visible", visible), ("label", label or "*")):
         if "*" not in pattern:
-            raise InputError(
-                f"the {band} pattern {pattern!r} has no * for the sample's name; write e.g. 'folder/*.png'"
-            )
-    layout = Layout(
-        infrared=infrared, visible=visible, labels=((label, "hand"),) if label else (), lists=lists, every_label=False
-    )
+            raise InputError(f"the {band} pattern {pattern!r} has no * for the sample's name: try 'folder/*.png'")
+    layout = Layout(infrared=infrared, visible=visible, labels=((label, "hand"),) if label else (), lists=lists)
     chosen = label_set(classes) if isinstance(classes, str) else classes
-    info = replace(pairs.FOLDER, layouts=(layout,), label_set=chosen)
-    return open_scan(info, scan_dataset(info, root), split=split, strict=strict)
+    return replace(pairs.FOLDER, layouts=(layout,), label_set=chosen)
 
 
 def scan_dataset(info: DatasetInfo, root: str | os.PathLike[str]) -> Scan:
@@ -117,6 +125,16 @@ def scan_dataset(info: DatasetInfo, root: str | os.PathLike[str]) -> Scan:
             if applies(layout, candidate):
                 return scan(layout, candidate)
     raise InputError(_no_layout(info, folder))
+
+
+def find_locally(info: DatasetInfo, base: Path) -> Path | None:
+    """The data set's folder below `base` (or `base` itself), if one with a usual name is there in a layout we know."""
+    usual = {name.lower() for name in (info.name, *info.folders)}
+    inside = sorted(p for p in base.iterdir() if p.is_dir()) if base.is_dir() else []
+    for folder in (*([base] if base.name.lower() in usual else []), *(p for p in inside if p.name.lower() in usual)):
+        if any(applies(layout, candidate) for candidate in _candidates(info, folder) for layout in info.layouts):
+            return folder
+    return None
 
 
 def _candidates(info: DatasetInfo, folder: Path) -> Iterable[Path]:

@@ -41,10 +41,11 @@ def no_time(name: str) -> str | None:
 class DatasetInfo:
     """A data set of the field.
 
-    `sizes` are the published numbers of samples by split; `resolution` (width, height) or None if mixed; `layouts` are
-    tried in order; `label_set` names the classes (a layout may have its own); `time_of` tells day or night from a
-    sample's name, `night_sky` from brightness where it does not (see `time_by_brightness`); `meta` is true of every
-    sample; `folders` are the usual names of its root; `notes` are facts that trip people.
+    `sizes` are the published numbers of samples by split, `classes` the published number of classes; `resolution`
+    (width, height) or None if mixed; `layouts` are tried in order; `label_set` names the classes as we read them (a
+    layout may have its own); `time_of` tells day or night from a sample's name, `night_sky` from brightness where it
+    does not (see `time_by_brightness`); `meta` is true of every sample; `folders` are the usual names of its root;
+    `notes` are facts that trip people.
     """
 
     name: str
@@ -52,6 +53,7 @@ class DatasetInfo:
     task: str
     layouts: tuple[Layout, ...]
     label_set: LabelSet | None
+    classes: int = 0
     sizes: Mapping[str, int]
     resolution: tuple[int, int] | None
     licence: str
