@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -86,13 +87,23 @@ def decode_image(data: bytes) -> Array:
     except InputError:
         raise
     except UnidentifiedImageError:
-        raise InputError(
-            "is not a picture in a format we read (PNG, JPEG, TIFF, WebP, BMP); convert it first"
-        ) from None
+        return _rare_tiff(data)
     except Image.DecompressionBombError as error:
         raise InputError(f"refused, it unpacks to too many pixels ({error})") from error
     except (OSError, SyntaxError, ValueError, EOFError, KeyError, MemoryError, TypeError) as error:
         raise InputError(f"is damaged or truncated ({error}); copy or export it again") from error
+
+
+def _rare_tiff(data: bytes) -> Array:
+    """TIFFs that Pillow does not know, such as float colour and double precision; anything else is no picture."""
+    array = None
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        with suppress(cv2.error):
+            array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise InputError("is not a picture in a format we read (PNG, JPEG, TIFF, WebP, BMP); convert it first")
+    array = array[..., 2::-1] if array.ndim == 3 else array
+    return _finite(array if array.dtype == np.uint8 else _stored_depth(array))
 
 
 def from_pillow(image: Image.Image) -> Array:
@@ -245,7 +256,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def temporary_beside(path: Path) -> Path:
     """A name in the same folder for a file in the making: starts with a dot, keeps the suffix writers look at."""
-    return path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    return path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.tmp{path.suffix}")
 
 
 def make_output_folder(folder: str | os.PathLike[str]) -> Path:

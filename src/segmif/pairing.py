@@ -31,7 +31,7 @@ class Pairing:
 
     def summary(self) -> str:
         """One line: how many pairs, how many files without a partner, and the first of them."""
-        text = f"{len(self.pairs)} pairs"
+        text = f"{len(self.pairs)} pair{'s' * (len(self.pairs) != 1)}"
         for band, rest in (("infrared", self.only_infrared), ("visible", self.only_visible)):
             if rest:
                 text += f"; {len(rest)} {band} without a partner (first: {rest[0].name})"
@@ -59,11 +59,12 @@ def list_images(folder: Path, *, recursive: bool = False, accept: Callable[[Path
 
 def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
     """Files below `folder`; links to folders are not followed, so a loop of links cannot trap us."""
-    if not recursive:
-        yield from (p for p in folder.iterdir() if p.is_file())
-        return
-    for root, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
+
+    for root, folders, files in os.walk(folder, followlinks=False, onerror=refuse):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
         yield from (Path(root) / name for name in files)
 
 
