@@ -138,11 +138,11 @@ def find_locally(info: DatasetInfo, base: Path) -> Path | None:
 
 
 def _candidates(info: DatasetInfo, folder: Path) -> Iterable[Path]:
-    """The folder itself, then sub-folders with a usual name of the data set, then a single sub-folder."""
-    yield folder
+    """Sub-folders with a usual name of the data set, the folder itself, then its only sub-folder."""
     usual = {name.lower() for name in (info.name, *info.folders)}
     inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     yield from (p for p in inner if p.name.lower() in usual)
+    yield folder
     if len(inner) == 1:
         yield inner[0]
 

@@ -17,7 +17,7 @@ M3FD = DatasetInfo(
             name="original",
             infrared="Ir/*",
             visible="Vis/*",
-            boxes="Annotation/*.xml",
+            boxes=("Annotation/*.xml",),
             lists="{split}.txt",
         ),
         *(replace(layout, whole="train") for layout in SIMPLE_LAYOUTS),
@@ -44,16 +44,10 @@ LLVIP = DatasetInfo(
     task="fusion, detection",
     layouts=(
         Layout(
-            name="original, VOC",
+            name="original",
             infrared="infrared/{split}/*",
             visible="visible/{split}/*",
-            boxes="Annotations/*.xml",
-        ),
-        Layout(
-            name="original, COCO",
-            infrared="infrared/{split}/*",
-            visible="visible/{split}/*",
-            boxes="coco_annotations/{split}.json",
+            boxes=("Annotations/*.xml", "coco_annotations/{split}.json"),
         ),
         *(replace(layout, whole="train") for layout in SIMPLE_LAYOUTS),
     ),

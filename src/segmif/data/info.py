@@ -16,7 +16,7 @@ SIMPLE_LAYOUTS = (
         infrared="infrared/*",
         visible="visible/*",
         labels=(("label/*", "hand"), ("label_model/*", "model")),
-        boxes="boxes.json",
+        boxes=("boxes.json",),
         lists="{split}.txt",
     ),
     Layout(
@@ -24,7 +24,7 @@ SIMPLE_LAYOUTS = (
         infrared="{split}/infrared/*",
         visible="{split}/visible/*",
         labels=(("{split}/label/*", "hand"), ("{split}/label_model/*", "model")),
-        boxes="{split}/boxes.json",
+        boxes=("{split}/boxes.json",),
     ),
 )
 """The project's own simple layout, in which every data set may also be stored: folders ``infrared``, ``visible``,

@@ -34,18 +34,19 @@ class Layout:
     """One way a data set lies on disk; see the module's text for the patterns.
 
     `infrared` None means visible only. `labels` are (pattern, kind) in order of preference, kind ``"hand"`` or
-    ``"model"``. `boxes` is one XML or text file per picture (with ``*``) or one COCO file. `lists` names the files that
-    list each split; where there is none, all pairs form the split `whole`. `every_label`: a pair without label is an
-    error. `bands`: infrared and visible in two files, or together in one file whose channels are R, G, B, thermal
-    (``rgbt``) or red, unused, near infrared (``red_nir``). `scenes`: (infrared, visible) regular expressions on file
-    stems, for one folder per scene with freely named files.
+    ``"model"``. `boxes` are tried in order, each one XML or text file per picture (with ``*``) or one COCO file.
+    `lists` names the files that list each split; where there is none, all pairs form the split `whole`. `every_label`:
+    a pair without label is an error. `bands`: infrared and visible in two files, or together in one file whose
+    channels are R, G, B, thermal (``rgbt``) or red, unused, near infrared (``red_nir``). `scenes`: (infrared, visible)
+    regular expressions on file stems, for one folder per scene with freely named files. `code` tells how label values
+    become ids, `box_names` what the numbers of YOLO files mean; `left_out` are samples that a list names in error.
     """
 
     name: str = "folder"
     infrared: str | None = None
     visible: str
     labels: tuple[tuple[str, str], ...] = ()
-    boxes: str | None = None
+    boxes: tuple[str, ...] = ()
     lists: str | None = None
     whole: str = "all"
     every_label: bool = False
@@ -174,16 +175,17 @@ def _report_partners(
 ) -> None:
     if infrared.keys() == visible.keys():
         return
-    place = str(root / split) if split else str(root)
-    problems.append(
-        Problem(
-            kind="unequal-counts",
-            where=place,
-            message=f"{len(infrared)} infrared but {len(visible)} visible pictures, "
-            f"{len(infrared.keys() & visible.keys())} in common: the archive was probably damaged or not fully "
-            "unpacked; test it with 'unzip -t' and download it again, or remove the single files",
+    common = len(infrared.keys() & visible.keys())
+    counts = f"{len(infrared)} infrared and {len(visible)} visible pictures, {common} names in common: "
+    if len(infrared) == len(visible):
+        advice = "partners must share their name; rename them, or give patterns whose * is the common part"
+    else:
+        advice = (
+            "the archive was probably damaged or not fully unpacked; test it with 'unzip -t' and download it again, "
+            "or remove the single files"
         )
-    )
+    place = str(root / split) if split else str(root)
+    problems.append(Problem(kind="unequal-counts", where=place, message=counts + advice))
     for band, ours, theirs in (("infrared", infrared, visible), ("visible", visible, infrared)):
         other = "visible" if band == "infrared" else "infrared"
         problems.extend(
@@ -234,22 +236,27 @@ def _with_boxes(
     coco: dict[Path, CocoBoxes],
     problems: list[Problem],
 ) -> list[Record]:
-    if layout.boxes is None:
-        return records
-    if "*" in layout.boxes:
-        files = _files(root, layout.boxes, split, problems)
-        return [replace(r, boxes=files.get(r.name)) for r in records]
-    path = find(root, _expand(layout.boxes, split))
-    if path is None or not path.is_file():
-        return records
+    for pattern in layout.boxes:
+        if "*" in pattern:
+            files = _files(root, pattern, split, problems)
+            if files:
+                return [replace(record, boxes=files.get(record.name)) for record in records]
+            continue
+        path = find(root, _expand(pattern, split))
+        if path is not None and path.is_file():
+            stems = _read_once(path, coco, problems).boxes
+            return [replace(r, boxes=path if r.visible.stem in stems else None) for r in records]
+    return records
+
+
+def _read_once(path: Path, coco: dict[Path, CocoBoxes], problems: list[Problem]) -> CocoBoxes:
     if path not in coco:
         try:
             coco[path] = read_coco(path)
         except InputError as error:
             problems.append(Problem(kind="unreadable", where=str(path), message=str(error).removeprefix(f"{path}: ")))
             coco[path] = CocoBoxes(boxes={})
-    stems = coco[path].boxes
-    return [replace(r, boxes=path if r.visible.stem in stems else None) for r in records]
+    return coco[path]
 
 
 def _files(root: Path, pattern: str, split: str, problems: list[Problem]) -> dict[str, Path]:

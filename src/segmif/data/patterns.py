@@ -46,7 +46,7 @@ def _literal_prefix(pattern: str) -> tuple[str, str]:
 def _regex(rest: str) -> tuple[re.Pattern[str], bool]:
     """Regular expression with one group per star, and whether the pattern leaves the suffix open."""
     any_picture = "." not in rest.rpartition("/")[2]
-    pieces = {"**/": "((?:[^/]+/)*)", "*": "([^/]+)", "{any}": "[^/]*"}
+    pieces = {"**/": "((?:[^/]+/)*)", "*": "([^/]+?)", "{any}": "[^/]*"}
     expression = "".join(pieces.get(token) or re.escape(token) for token in re.split(r"(\*\*/|\*|\{any\})", rest))
     return re.compile(expression, re.IGNORECASE), any_picture
 

@@ -99,7 +99,7 @@ MSRS = DatasetInfo(
             name="detection",
             infrared="ir/*",
             visible="vi/*",
-            boxes="labels/*.txt",
+            boxes=("labels/*.txt",),
             box_names={0: "person", 1: "bike", 2: "car"},
             whole="test",
         ),
