@@ -13,12 +13,35 @@ work that grows with N is one Gram product and one matrix product: no keys, valu
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segmif.models.config import Attention
 from segmif.models.layers import exact, resize, size_of, to_maps, to_tokens
+
+
+class _Gram(torch.autograd.Function):
+    """Xᵀ X of tokens (B, H, W, C), as (B, C, C) in double precision (float32 where there is none).
+
+    Products in float32 or better, row by row; the rows summed with all digits. The gradient X (G + Gᵀ) is one product in the dtype of
+    the tokens; what autograd makes of two uses of X costs twice that, and keeps a float32 copy of them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor) -> Tensor:
+        ctx.save_for_backward(tokens)
+        rows = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
+        wide = torch.float32 if rows.device.type == "mps" else torch.float64
+        return (rows.transpose(2, 3) @ rows).to(wide).sum(1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (tokens,) = ctx.saved_tensors
+        symmetric = (gradient + gradient.transpose(1, 2)).to(tokens.dtype)
+        return torch.unflatten(tokens.flatten(1, 2) @ symmetric, 1, tokens.shape[1:3])
 
 
 class LinearAttention(nn.Module):
@@ -38,15 +61,14 @@ class LinearAttention(nn.Module):
         """Tokens that give keys and values (B, H, W, C) to contexts G (B, A, D, D), float32 or better.
 
         Kᵀ V is a sum over all N. A softmax of numbers that large shows every rounding error, and its gradient more so:
-        hence no autocast here, sums row by row, and double precision for what is small.
+        hence no autocast here, and double precision for what is small.
         """
         with exact(source):
-            rows = source.to(torch.promote_types(source.dtype, torch.float32))
-            wide = rows.dtype if rows.device.type == "mps" else torch.float64  # mps has no float64
-            gram = (rows.transpose(2, 3) @ rows).to(wide).sum(1)  # (B, C, C)
-            key, value = torch.unflatten(self.key_value.weight.to(wide), 0, (2, self.heads, -1))  # (A, D, C)
+            gram: Tensor = _Gram.apply(source)  # type: ignore[no-untyped-call]
+            key, value = torch.unflatten(self.key_value.weight.to(gram.dtype), 0, (2, self.heads, -1))  # (A, D, C)
             context = key @ gram[:, None] @ value.transpose(1, 2)  # (B, A, D, D)
-            return torch.softmax(context * context.shape[-1] ** -0.5, dim=-2).to(rows.dtype)
+            weights = torch.softmax(context * context.shape[-1] ** -0.5, dim=-2)
+            return weights.to(torch.promote_types(source.dtype, torch.float32))
 
 
 def answer(queries: Tensor, context: Tensor, output: Tensor) -> Tensor:
@@ -90,6 +112,7 @@ class HierarchicalInteractiveAttention(nn.Module):
         self.visible = ModalityPath(channels, heads, kind)
         self.project_semantic = nn.Linear(channels, self.infrared.project.out_features)
         self.moam = LinearAttention(channels, heads) if kind != "soam" else None
+        self.both = kind == "hia"
 
     def forward(self, infrared: Tensor, visible: Tensor, semantic: Tensor) -> tuple[Tensor, Tensor]:
         """Mix (B, C, H, W) maps of both modalities with a semantic map (B, C, h, w) of any size.
@@ -97,15 +120,17 @@ class HierarchicalInteractiveAttention(nn.Module):
         The semantic map is projected at its own size and then upsampled, which is the same as the other way round.
         """
         size = size_of(infrared)
-        projected = to_maps(self.project_semantic(to_tokens(semantic)), size_of(semantic))
-        y_s, u_s = self._halves(F.relu(to_tokens(resize(projected, size))))
+        y_s, u_s = (
+            F.relu(to_tokens(resize(to_maps(half, size_of(semantic)), size)))
+            for half in self._halves(self.project_semantic, to_tokens(semantic))
+        )
         semantic_context = self.moam(torch.unflatten(u_s, 1, size)) if self.moam is not None else None
         mixed = []
         for path, maps in ((self.infrared, infrared), (self.visible, visible)):
             x = to_tokens(maps)
-            y_m, u_m = self._halves(F.relu(path.project(x)))
-            from_soam, from_moam = self._halves(path.output.weight)
-            x = x + path.output.bias
+            y_m, u_m = (F.relu(half) for half in self._halves(path.project, x))
+            from_soam, from_moam = path.output.weight.chunk(2, dim=1) if self.both else [path.output.weight] * 2
+            x = x + path.output.bias.to(x.dtype)
             if path.soam is not None:
                 x = x + answer(y_s, path.soam(torch.unflatten(y_m, 1, size)), from_soam)
             if semantic_context is not None:
@@ -113,9 +138,10 @@ class HierarchicalInteractiveAttention(nn.Module):
             mixed.append(to_maps(path.norm(x), size))
         return mixed[0], mixed[1]
 
-    def _halves(self, joined: Tensor) -> tuple[Tensor, Tensor]:
-        """The parts for SoAM and MoAM along the last dimension; with one attention alone, each is all of it."""
-        if self.moam is None or self.infrared.soam is None:
-            return joined, joined
-        first, second = joined.chunk(2, dim=-1)
-        return first, second
+    def _halves(self, project: nn.Linear, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A projection's parts for SoAM and MoAM, each contiguous; with one attention alone, each is all of it."""
+        if not self.both:
+            whole = project(x)
+            return whole, whole
+        weights, biases = project.weight.chunk(2), project.bias.chunk(2)
+        return F.linear(x, weights[0], biases[0]), F.linear(x, weights[1], biases[1])
