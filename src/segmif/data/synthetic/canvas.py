@@ -119,11 +119,12 @@ class Canvas:
     def window(self, points: Points) -> tuple[int, int, int, int] | None:
         """(x0, y0, x1, y1) of the pixels a polygon (N, 2) can touch, or None outside the picture."""
         height, width = self.camera.size
-        xs, ys = points[:, 0], points[:, 1]
-        x0, x1 = max(0, int(max(xs.min(), 0.0)) - 1), min(width, int(min(xs.max(), width)) + 2)
-        y0, y1 = max(0, int(max(ys.min(), 0.0)) - 1), min(height, int(min(ys.max(), height)) + 2)
-        if xs.max() < -1 or ys.max() < -1:
+        left, top = points.min(axis=0).tolist()
+        right, bottom = points.max(axis=0).tolist()
+        if right < -1 or bottom < -1 or left > width or top > height:
             return None
+        x0, x1 = max(0, int(max(left, 0.0)) - 1), min(width, int(min(right, width)) + 2)
+        y0, y1 = max(0, int(max(top, 0.0)) - 1), min(height, int(min(bottom, height)) + 2)
         return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
     def sees(self, x: float, y: float, radius: float, height: float) -> bool:

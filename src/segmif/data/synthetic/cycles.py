@@ -16,6 +16,8 @@ MOTORCYCLE, BICYCLE = FMB.classes.index("motorcycle"), FMB.classes.index("bicycl
 
 def draw_bicycle(canvas: Canvas, pose: Pose, rng: Rng, *, ridden: bool) -> None:
     """A bicycle, with its rider (a person of its own) when ridden. Wheels count as filled discs."""
+    if not canvas.sees(pose.x, pose.y, 1.5, 2.0):
+        return
     cast_shadow(canvas, pose.x, pose.y, 0.5, 1.0)
     conditions = canvas.conditions
     metal = Surface(albedo=pick(rng, CLOTHES), celsius=conditions.warmed(5), emissivity=0.75)
@@ -46,6 +48,8 @@ def draw_bicycle(canvas: Canvas, pose: Pose, rng: Rng, *, ridden: bool) -> None:
 
 def draw_motorcycle(canvas: Canvas, pose: Pose, rng: Rng, *, ridden: bool) -> None:
     """A motorcycle or scooter, with engine and exhaust hot when ridden."""
+    if not canvas.sees(pose.x, pose.y, 1.5, 2.0):
+        return
     cast_shadow(canvas, pose.x, pose.y, 0.6, 1.1)
     conditions = canvas.conditions
     air = conditions.air

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from segmif.checks import InputError
@@ -27,6 +27,7 @@ class SyntheticDataset:
     """
 
     count: int
+    _: KW_ONLY
     seed: int = 0
     size: tuple[int, int] = (480, 640)
     time: Time | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segmif.data.synthetic.camera import Points
-from segmif.data.synthetic.canvas import Canvas, Surface, pick
+from segmif.data.synthetic.canvas import HEAT, Canvas, Surface, pick
 from segmif.data.synthetic.conditions import RGB
 from segmif.data.synthetic.texture import Rng
 
@@ -27,6 +27,7 @@ _TROUSERS: tuple[RGB, ...] = (
     (0.1, 0.1, 0.11),
     (0.05, 0.08, 0.16),
 )
+_SHOES: tuple[RGB, ...] = ((0.015, 0.015, 0.015), (0.03, 0.03, 0.035), (0.07, 0.045, 0.03), (0.5, 0.5, 0.48))
 _SKINS: tuple[RGB, ...] = ((0.55, 0.35, 0.26), (0.45, 0.28, 0.19), (0.25, 0.13, 0.08), (0.12, 0.06, 0.04))
 _HAIRS: tuple[RGB, ...] = ((0.01, 0.01, 0.01), (0.03, 0.02, 0.012), (0.12, 0.07, 0.03), (0.3, 0.3, 0.3))
 
@@ -75,7 +76,7 @@ def draw_dress(canvas: Canvas, rng: Rng) -> Dress:
     return Dress(
         top=through(thick, pick(rng, CLOTHES, 0.3)),
         legs=through(thick * rng.uniform(0.75, 1.1), pick(rng, _TROUSERS if rng.random() < 0.8 else CLOTHES, 0.3)),
-        shoes=through(0.25, pick(rng, _TROUSERS, 0.3)),
+        shoes=through(0.25, pick(rng, _SHOES, 0.3)),
         skin=through(0.95, pick(rng, _SKINS, 0.3)),
         hair=through(rng.uniform(0.45, 0.75), pick(rng, _HAIRS, 0.3)),
         bag=through(0.15, pick(rng, CLOTHES, 0.3)) if rng.random() < 0.35 else None,
@@ -119,11 +120,10 @@ def draw_figure(
     pack = np.array([0, lean - 0.085, seat])
     if dress.bag and towards > 0:
         brush.slab(_raised(pack, 0.6), _raised(pack, 0.8), (0.075, 0.045), (0.07, 0.04), dress.bag)
-    brush.slab(_raised(hip, -0.03), hip + (neck - hip) * 0.45, (0.086, 0.062), (0.08, 0.056), dress.top)
-    brush.slab(hip + (neck - hip) * 0.4, _raised(neck, -0.01), (0.08, 0.058), (0.102, 0.055), dress.top)
+    brush.trunk(hip, neck, dress.top)
     if dress.bag and towards <= 0:
         brush.slab(_raised(pack, 0.6), _raised(pack, 0.8), (0.075, 0.045), (0.07, 0.04), dress.bag)
-    brush.limb(_raised(neck, -0.01), _raised(head, -0.03), 0.026, 0.025, dress.skin)
+    brush.limb(_raised(neck, -0.005), _raised(head, -0.035), 0.03, 0.026, dress.skin)
     brush.ball(head, 0.043, 0.062, dress.skin)
     back = 0.018 if towards > 0 else 0.0
     brush.ball(head + np.array([0, -0.012, 0.018 + back]), 0.045, 0.055 if towards <= 0 else 0.038, dress.hair)
@@ -132,6 +132,13 @@ def draw_figure(
 
 def _raised(point: Points, by: float) -> Points:
     return np.asarray(point + np.array([0.0, 0.0, by]))
+
+
+_TRUNK = np.array([
+    (-0.10, 0.080, 0.060), (0.0, 0.087, 0.064), (0.35, 0.078, 0.055), (0.72, 0.094, 0.064), (0.90, 0.102, 0.056),
+    (0.97, 0.080, 0.045), (1.02, 0.035, 0.03),
+])  # fmt: skip
+"""From hips (0) to neck (1): share of the height, half width and half depth in figure heights."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +162,8 @@ class Brush:
             self.canvas.polygon(outline, values)
             return
         rim = values.copy()
-        rim[:3] *= 0.72
-        rim[8] -= 5.0
+        rim[:3] *= 0.78
+        rim[HEAT] -= 3.5
         self.canvas.polygon(outline, rim)
         self.canvas.polygon(inner, values)
 
@@ -184,6 +191,25 @@ class Brush:
         widths = [scale * np.hypot(w * np.cos(view), d * np.sin(view)) for w, d in (half_low, half_high)]
         outline = _barrel(a, b, widths[0], widths[1], 0.3)
         inner = _barrel(a, b, widths[0] * 0.7, widths[1] * 0.7, 0.2) if widths[1] > 3 else None
+        self._fill(outline, inner, surface, depth)
+
+    def trunk(self, hip: Points, neck: Points, surface: Surface) -> None:
+        """Hips, waist, chest and shoulders as one outline that is narrower from the side."""
+        parts = self._parts(np.stack([hip, neck]))
+        if parts is None:
+            return
+        (low, high), depth = parts
+        view = np.arctan2(self.pose.x, self.pose.y) - self.pose.yaw
+        scale = self.canvas.camera.focal * self.pose.height / depth
+        share, front, side = _TRUNK.T
+        half = scale * np.hypot(front * np.cos(view), side * np.sin(view))
+        axis = high - low
+        across = np.array([-axis[1], axis[0]]) / max(float(np.hypot(*axis)), 1e-6)
+        middle = low + share[:, None] * axis
+        left, right = middle - half[:, None] * across, middle + half[:, None] * across
+        outline = np.concatenate([left, right[::-1]])
+        core = (middle + 0.66 * (left - middle))[:-2], (middle + 0.66 * (right - middle))[:-2]
+        inner = np.concatenate([core[0], core[1][::-1]]) if scale * 0.1 > 3 else None
         self._fill(outline, inner, surface, depth)
 
     def ball(self, centre: Points, width: float, height: float, surface: Surface) -> None:

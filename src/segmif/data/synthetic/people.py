@@ -15,6 +15,8 @@ PERSON = FMB.classes.index("person")
 
 def draw_pedestrian(canvas: Canvas, pose: Pose, rng: Rng, *, walking: bool = True) -> None:
     """A person on foot with a shadow."""
+    if not canvas.sees(pose.x, pose.y, 1.0, 2.0):
+        return
     cast_shadow(canvas, pose.x, pose.y, 0.25, pose.height)
     swing = rng.uniform(0.15, 0.55) if walking else rng.uniform(0.0, 0.08)
     phase = rng.choice((-1, 1)) * swing

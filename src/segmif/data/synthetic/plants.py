@@ -42,9 +42,10 @@ def draw_plant(canvas: Canvas, plant: Plant, rng: Rng) -> None:
     """Paint a plant."""
     leaves = noise_tile(0.9)
     depth = float(canvas.camera.to_camera(np.array([[plant.x, plant.y, 0.0]]))[0, 2])
-    if depth < 1.5:
+    if depth < 1.5 or (plant.kind != "hedge" and not canvas.sees(plant.x, plant.y, plant.height, plant.height)):
         return
     green = _GREENS[rng.choice(len(_GREENS), p=(0.2, 0.2, 0.15, 0.15, 0.1, 0.1, 0.06, 0.04))]
+    far = plant.spread * canvas.camera.focal / depth < 7
     with canvas.thing(VEGETATION):
         if plant.kind == "hedge":
             _hedge(canvas, plant, green, leaves, rng)
@@ -57,7 +58,7 @@ def draw_plant(canvas: Canvas, plant: Plant, rng: Rng) -> None:
         elif plant.kind == "bare":
             _branches(canvas, plant, rng)
         else:
-            for x, z, a, b in _clumps(plant, rng):
+            for x, z, a, b in _clumps(plant, rng)[: 1 if far and plant.kind == "broad" else None]:
                 _clump(canvas, plant, (x, z, a, b), green, leaves, rng)
 
 

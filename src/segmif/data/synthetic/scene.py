@@ -16,6 +16,7 @@ from segmif.data.synthetic.sensors import infrared_picture, visible_picture
 from segmif.data.synthetic.sky import paint_sky, paint_skyline
 from segmif.data.synthetic.street import draw_street, paint_ground
 from segmif.data.synthetic.texture import Rng
+from segmif.data.synthetic.wear import wear_road
 
 MIN_SYNTHETIC_SIDE = 64
 _HIDDEN, _OCCLUDED = 0.12, 0.3
@@ -67,6 +68,7 @@ def synthetic_scene(
     paint_sky(canvas, look)
     paint_skyline(canvas, look)
     paint_ground(canvas, street, look)
+    wear_road(canvas, street, look)
     furnish(canvas, street, seed, place)
     meta: dict[str, object] = {
         "time": conditions.time, "weather": conditions.weather, "seed": seed, "air_celsius": round(conditions.air, 1),

@@ -29,7 +29,7 @@ def visible_picture(canvas: Canvas, rng: Rng) -> Bytes:
     if own_beam:
         light += _headlights(canvas, rng)
     reflected = layers[ALBEDO] * light
-    reflected *= 1 + np.float32(0.13) * _mottle(canvas, rng)
+    reflected *= 1 + np.float32(0.085) * _mottle(canvas, rng)
     glow = layers[GLOW].copy()
     if conditions.wet:
         _wet_ground(canvas, reflected, glow)
@@ -43,7 +43,7 @@ def visible_picture(canvas: Canvas, rng: Rng) -> Bytes:
 
 def _mottle(canvas: Canvas, rng: Rng) -> Floats:
     """Noise of many scales that stands for all the dirt, wear and reflections no one modelled."""
-    return np.clip(cut(noise_tile(0.85), rng, 400, canvas.camera.size), -2.5, 2.5)
+    return np.clip(cut(noise_tile(0.85), rng, 480, canvas.camera.size), -2.5, 2.5)
 
 
 def _lamp_light(canvas: Canvas) -> Floats:
@@ -163,7 +163,7 @@ def _develop(canvas: Canvas, scene: Floats, exposure: float, rng: Rng) -> Bytes:
         cast *= np.array(casts[rng.integers(4)], np.float32)
     scene = scene * cast
     if conditions.weather == "rain":
-        scene = scene + _rain_streaks(canvas, rng)
+        scene = scene + _rain_streaks(canvas, rng) * (1.0 if conditions.time == "day" else 0.3)
     scene = scene * _vignette(canvas, rng.uniform(0.0, 0.35))[..., None]
     sigma = rng.uniform(0.25, 0.85) * width / 640
     if sigma > 0.25:
@@ -236,7 +236,7 @@ def _gain(signal: Floats, scale: float, rng: Rng) -> Bytes:
     middle, high = float(sampled[sampled.size // 2]), float(sampled[int(0.998 * (sampled.size - 1))])
     reach = rng.uniform(25, 80) if rng.random() < 0.65 else rng.uniform(80, 260)
     low = max(middle - reach, float(sampled[sampled.size // 200]))
-    high = max(high + rng.uniform(-10, 30), middle + rng.uniform(25, 60))
+    high = max(min(high, middle + 110) + rng.uniform(-10, 30), middle + rng.uniform(25, 60))
     unit = np.clip((signal - np.float32(low)) / np.float32(high - low), 0, 1)
     style = rng.random()
     if style < 0.45:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from segmif.data.synthetic.camera import Camera, Floats, Points
+from segmif.data.synthetic.camera import Camera, Floats
 from segmif.data.synthetic.canvas import ALBEDO, HEAT, NEARNESS, SKY, SUN, Canvas
 from segmif.data.synthetic.conditions import RGB
 from segmif.data.synthetic.texture import Rng, noise_tile, sample
@@ -278,9 +278,3 @@ def _mark(
     for mask, colour in ((centre * open_road * wear, street.line_colour), (white * wear, (0.62, 0.62, 0.6))):
         albedo += mask * (np.array(colour, np.float32)[:, None, None] - albedo)
         heat -= mask * 7.0
-
-
-def ground_quad(street: Street, s0: float, s1: float, y0: float, y1: float) -> Points:
-    """A rectangle of the street as a world polygon (4, 3) on the ground."""
-    corners = [street.at(s, y) for s, y in ((s0, y0), (s1, y0), (s1, y1), (s0, y1))]
-    return np.array([(*corner, 0.0) for corner in corners])

@@ -50,16 +50,23 @@ class Vehicle(Solid):
         paints = {"truck": _TRUCK_PAINTS, "bus": _BUS_PAINTS}.get(self.kind, _PAINTS)
         self.colour = pick(rng, paints, 0.15)
         self.rim: RGB = (0.3, 0.3, 0.31) if rng.random() < 0.7 else (0.08, 0.08, 0.08)
-        self.warm = bool(self.moving or rng.random() < 0.25)
-        skin = conditions.warmed(9) - (0 if self.warm else 1.5)
-        self.skin = skin + (rng.uniform(1, 5) if self.warm else rng.uniform(-1, 1))
-        self.tyre = conditions.air + (rng.uniform(9, 24) if self.warm else rng.uniform(0, 3) + 3 * conditions.solar)
-        self.bonnet = self.skin + (rng.uniform(4, 16) if self.warm else 0)
-        self.lamps = self.moving and (conditions.lamps_on or conditions.weather != "clear" or rng.random() < 0.15)
-        self.braking = self.moving and rng.random() < 0.3
+        warm, body, tyre, engine, lamps, brakes = rng.uniform(size=6)
+        self.warm = bool(self.moving or warm < 0.25)
+        self.skin = conditions.warmed(9) + (1 + 4 * body if self.warm else 2 * body - 2.5)
+        self.tyre = conditions.air + (9 + 15 * tyre if self.warm else 3 * tyre + 3 * conditions.solar)
+        self.bonnet = self.skin + (4 + 12 * engine if self.warm else 0)
+        self.lamps = self.moving and (conditions.lamps_on or conditions.weather != "clear" or lamps < 0.15)
+        self.braking = bool(self.moving and brakes < 0.3)
+
+    @property
+    def close(self) -> bool:
+        """Whether a hand's breadth spans a pixel, so that details can be seen."""
+        return self.canvas.camera.focal > 8 * abs(self.y)
 
     def draw(self) -> None:
         """Shadow, then body far side first, then details."""
+        if not self.canvas.sees(self.x, self.y, self.size[1], 3.5):
+            return
         self._shadow()
         label = {"truck": TRUCK, "bus": BUS}.get(self.kind, CAR)
         with self.canvas.thing(label, boxed=True):
@@ -123,7 +130,7 @@ class Vehicle(Solid):
             sides.append(np.concatenate([outline, rocker[::-1]]))
         order = sorted((0, 1), key=lambda i: -self.world(sides[i]).mean(axis=0)[1])
         for index in order:
-            if self.face(sides[index], low):
+            if self.face(sides[index], low) and self.close:
                 self._trim((-1, 1)[index])
         self._end(left, right, front=False)
         self._end(left, right, front=True)
@@ -139,8 +146,7 @@ class Vehicle(Solid):
         rear, front, belt = shape.body[1][0], shape.body[-2][0], shape.body[-2][1]
 
         def band(low: float, high: float, start: float, end: float, surface: Surface) -> None:
-            corners = [(x, start, low), (x, end, low), (x, end, high), (x, start, high)]
-            self.face(np.array(corners), surface, cull=False)
+            self.face(upright((x, start), (x, end), low, high), surface, cull=False)
 
         rear, front = rear + 0.12, front - 0.12
         dim, plain, bright = (
@@ -153,21 +159,13 @@ class Vehicle(Solid):
         for y in (*shape.pillars, shape.cabin[-1][0] - 0.15):
             band(shape.sill + 0.12, belt, y - 0.012, y + 0.012, dim)
         mirror_y, z = shape.cabin[-1][0] - 0.25, belt + 0.12
-        mirror = np.array(
-            [
-                (x, mirror_y, z - 0.07),
-                (x + side * 0.2, mirror_y, z - 0.07),
-                (x + side * 0.2, mirror_y, z + 0.09),
-                (x, mirror_y, z + 0.09),
-            ]
-        )
-        self.face(mirror, dim, cull=False)
+        self.face(upright((x, mirror_y), (x + side * 0.2, mirror_y), z - 0.07, z + 0.09), dim, cull=False)
 
     def _cabin(self, left: Points, right: Points, body: Surface, order: list[int]) -> None:
         glass = self.glass
         for index in order:
             side = (left, right)[index]
-            if self.face(side, body):
+            if self.face(side, body) and self.canvas.camera.focal > 4 * abs(self.y):
                 self._side_windows(side, glass)
         self.face(np.stack([left[1], right[1], right[2], left[2]]), body)
         for a, b in ((0, 1), (3, 2)):
@@ -215,6 +213,9 @@ class Vehicle(Solid):
         shown = self.face(upper, body) or shown
         if not shown:
             return
+        self._lamps(upper, front=front)
+        if not self.close:
+            return
         self.patch(lower, (0.05, 0.95), (-0.1, 0.3), dark)
         plate = self._paint(_PLATE, self.skin - 1, 0.85)
         if front:
@@ -225,7 +226,6 @@ class Vehicle(Solid):
             self.patch(upper if self.kind in ("sedan", "suv") else lower, (0.36, 0.64), (0.3, 0.62), plate)
             if self.warm:
                 self.patch(lower, (0.14, 0.22), (-0.05, 0.12), self._paint((0.1, 0.1, 0.1), self.skin + 35))
-        self._lamps(upper, front=front)
 
     def _lamp_rows(self) -> tuple[float, float]:
         """Lower and upper edge of the rear lamps on the rear panel."""
@@ -248,7 +248,7 @@ class Vehicle(Solid):
             if self.lamps and self.canvas.conditions.lamps_on:
                 spot = self.world(upper.mean(axis=0)[None] * (1, 1, 1))[0]
                 aim: Vector = (float(np.sin(self.yaw)), float(np.cos(self.yaw)), 0.0)
-                power = (7.0, 6.6, 5.8) if front else (0.12, 0.012, 0.01)
+                power = (7.0, 6.6, 5.8) if front else (0.04, 0.004, 0.003)
                 if u0 < 0.5:
                     where = (float(spot[0]), float(spot[1]), float(spot[2]))
                     self.canvas.lights.append(Light(position=where, intensity=power, aim=aim if front else None))
