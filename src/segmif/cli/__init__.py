@@ -46,6 +46,9 @@ for _group in _GROUPS:
     importlib.import_module(f"{__name__}.{_group}").register(app)
 
 
+_CTRL_C = 130
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; never a traceback for a user's mistake."""
     command = typer.main.get_command(app)
@@ -54,13 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             args=list(sys.argv[1:] if argv is None else argv), prog_name="segmif", standalone_mode=False
         )
     except (KeyboardInterrupt, typer.Abort):
-        return _say("stopped by Ctrl-C; what was finished is kept, run again with --resume to go on", 130)
+        result = _CTRL_C
     except InputError as error:
         return _say(str(error), 2)
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
             return _say(f"{error.format_message()} Try 'segmif --help'.", 2)
         raise
+    if result == _CTRL_C:  # some versions of typer turn Ctrl-C into this code, and say nothing
+        return _say("stopped by Ctrl-C; what was finished is kept, run again with --resume to go on", _CTRL_C)
     return result if isinstance(result, int) else 0
 
 

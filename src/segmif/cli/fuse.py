@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
@@ -44,6 +45,7 @@ def fuse(
     Writes NAME_fused.png and NAME_labels.png (a palette picture of class ids), and more on request. Folders are
     paired by file name. Where sizes differ, infrared is resampled to the visible picture.
     """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what matters about a file is in our own one line
     from segmif.cli.fusing import Request, run
 
     wanted = ["fused", "labels", *["overlay"] * overlay, *["panel"] * panel]

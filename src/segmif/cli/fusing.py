@@ -72,6 +72,7 @@ def run(request: Request) -> int:
     places = Places(request, pairs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # said once each by `Account.note`
+        warnings.filterwarnings("ignore", module="PIL")  # what matters about a file is in our own one line
         model = load(request.model, device=request.device, dtype=request.dtype)
         outputs = tuple(o for o in request.outputs if model.classes or o not in ("labels", "overlay"))
         if pairs.rate is None:
@@ -207,10 +208,14 @@ def _close(account: Account, places: Places, seconds: float) -> int:
     if account.failed and not account.done and not account.skipped:
         name, error = account.failed[0]
         raise InputError(f"none of the {len(account.failed)} pairs could be fused; the first is {name}: {error}")
-    skipped = f", {account.skipped} were finished before" if account.skipped else ""
+    skipped = f", {account.skipped} finished before" if account.skipped else ""
     failed = f", {len(account.failed)} failed" if account.failed else ""
-    print(f"{account.done} pairs fused in {seconds:.1f} s{skipped}{failed}: {places.file or places.folder}")
+    print(f"{_count(account.done, 'pair')} fused in {seconds:.1f} s{skipped}{failed}: {places.file or places.folder}")
     return 1 if account.failed else 0
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _say_notes(pairs: PairStream, bar: Progress, *, already: int = 0) -> None:
@@ -239,11 +244,12 @@ def _run_video(request: Request, pairs: PairStream, model: Model, places: Places
                 account.done += 1
                 bar.advance()
         except KeyboardInterrupt:
-            if not _is_live(pairs):
+            if not _is_live(pairs) or not account.done:
                 raise
             code = 130  # the only way to end a recording: what was recorded is whole
         _say_notes(pairs, bar, already=known)
-    print(f"{account.done} frames fused in {time.monotonic() - start:.1f} s: {places.path(pairs.name, 'fused')}")
+    seconds = time.monotonic() - start
+    print(f"{_count(account.done, 'frame')} fused in {seconds:.1f} s: {places.path(pairs.name, 'fused')}")
     return code
 
 

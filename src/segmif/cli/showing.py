@@ -24,8 +24,8 @@ _SIZE = (480, 640)
 _OUTPUTS = ("fused", "labels", "overlay", "panel")
 
 
-def run_demo(out: Path, *, model: str | None, device: str, dtype: str, size: tuple[int, int] = _SIZE) -> int:
-    """Fuse and label the embedded scenes of `size` (height, width); print where the pictures are."""
+def run_demo(out: Path, *, model: str | None, device: str, dtype: str) -> int:
+    """Fuse and label the embedded scenes; print where the pictures are."""
     from segmif.data.synthetic import synthetic_scene
     from segmif.infer import load
 
@@ -33,13 +33,13 @@ def run_demo(out: Path, *, model: str | None, device: str, dtype: str, size: tup
     network = load(model, device=device, dtype=dtype)
     rows = []
     for name, daytime, weather in _SCENES:
-        scene = synthetic_scene(_SEED, size=size, time=daytime, weather=weather)
+        scene = synthetic_scene(_SEED, size=_SIZE, time=daytime, weather=weather)
         start = time.perf_counter()
         result = network.predict(scene.infrared, scene.visible, name=name)
         seconds = time.perf_counter() - start
         paths = result.save(folder, outputs=_OUTPUTS)
         found = _largest(result) if result.labels is not None else "no labels: fusion only"
-        rows.append((name, f"{size[1]}x{size[0]}", f"{seconds:.1f} s", found, str(paths["panel"])))
+        rows.append((name, f"{_SIZE[1]}x{_SIZE[0]}", f"{seconds:.1f} s", found, str(paths["panel"])))
     _print_table(("scene", "size", "time", "mostly", "look at"), rows, title=f"{network!r}")
     print(f"All pictures (fused, labels, overlay, panel): {folder}")
     return 0

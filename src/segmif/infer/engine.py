@@ -151,7 +151,9 @@ class Engine:
                 y, cr, cb = rgb_to_ycrcb(window.cut(visible)[None].to(self.device)).chunk(3, dim=1)
                 y = network.fusion(window.cut(infrared)[None, None].to(self.device), y, local)
                 rgb = ycrcb_to_rgb(torch.cat((y, cr, cb), dim=1))
-                fused[:, window.rows, window.columns] = window.trim(rgb)[0].clamp(0, 1).cpu()
+                fused[:, window.rows, window.columns] = window.trim(rgb)[0].cpu()
+        if network.config.clamp:
+            fused.clamp_(0, 1)
         return _pixels(fused, self._segment_reduced(fused))
 
     def _segment_reduced(self, fused: Tensor) -> Tensor | None:
