@@ -1,7 +1,7 @@
 """Scores of fusion, segmentation, detection and saliency: pure functions first, small accumulators over them."""
 
 from segmif.metrics.detection import DetectionResult, Detections, DetectionScore
-from segmif.metrics.fusion import METRICS, MetricInfo, SourcePair, fusion_metrics
+from segmif.metrics.fusion import MetricInfo, SourcePair, fusion_metrics, fusion_panel_torch
 from segmif.metrics.protocols import (
     DETECTION_PROTOCOLS,
     SEGMENTATION_PROTOCOLS,
@@ -16,7 +16,6 @@ from segmif.metrics.significance import BootstrapResult, paired_bootstrap
 
 __all__ = [
     "DETECTION_PROTOCOLS",
-    "METRICS",
     "SEGMENTATION_PROTOCOLS",
     "BootstrapResult",
     "DetectionProtocol",
@@ -33,6 +32,7 @@ __all__ = [
     "confusion_matrix",
     "detection_protocol",
     "fusion_metrics",
+    "fusion_panel_torch",
     "iou",
     "mean_iou",
     "paired_bootstrap",

@@ -4,23 +4,10 @@
 what there is, `fusion_panel_torch` measures batches on any device.
 """
 
-from segmif.metrics.fusion import (
-    conventions,
-    edges,
-    exposure,
-    features,
-    fidelity,
-    gradients,
-    information,
-    moments,
-    multiscale,
-    perception,
-    phase,
-    similarity,
-)
+# Metrics enter the table when the module that defines them is imported.
+from segmif.metrics.fusion import conventions, features, multiscale, phase  # noqa: F401
 from segmif.metrics.fusion.catalog import CONVENTIONS, METRICS, MetricInfo
 from segmif.metrics.fusion.pair import SourcePair, fusion_metrics
+from segmif.metrics.fusion.panel import PANEL, fusion_panel_torch
 
-__all__ = ["CONVENTIONS", "METRICS", "MetricInfo", "SourcePair", "fusion_metrics"]
-_DEFINING = (moments, information, gradients, edges, similarity, exposure, fidelity, perception, multiscale, features)
-_DEFINING += (phase, conventions)
+__all__ = ["CONVENTIONS", "METRICS", "PANEL", "MetricInfo", "SourcePair", "fusion_metrics", "fusion_panel_torch"]

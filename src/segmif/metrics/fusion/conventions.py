@@ -187,7 +187,8 @@ def tang_ms_ssim(fused: Plane, infrared: Plane, visible: Plane) -> float:
 def cddfuse_average_gradient(fused: Plane, infrared: Plane, visible: Plane) -> float:
     """mean sqrt((gx² + gy²) / 2): divided by H·W, not by (H − 1)(W − 1)."""
     height, width = fused.levels.shape
-    return average_gradient(fused, infrared, visible) * (height - 1) * (width - 1) / (height * width)
+    share: float = (height - 1) * (width - 1) / (height * width)
+    return average_gradient(fused, infrared, visible) * share
 
 
 @metric("MI", source=_CDDFUSE, bounds=(0.0, 2 * math.log(256)), view="opencv grey", convention="cddfuse")

@@ -6,13 +6,13 @@ angle agreement D. F fused, A infrared, B visible.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from segmif.metrics.fusion.catalog import metric
+from segmif.metrics.fusion.gradients import Gradient, magnitude, sobel, sobel_strength
 from segmif.metrics.fusion.plane import Float, Plane, kept
 from segmif.metrics.fusion.windows import strips
 
@@ -22,10 +22,6 @@ _TINY = 1e-5
 """Stands in for zero slopes and strengths in Qg."""
 
 
-Gradient = npt.NDArray[np.int16] | Float
-_Int16 = npt.NDArray[np.int16]
-
-
 class Edges(NamedTuple):
     """Edge strength and angle at every pixel."""
 
@@ -33,29 +29,11 @@ class Edges(NamedTuple):
     angle: Float
 
 
-@kept
-def sobel(plane: Plane, border: int = cv2.BORDER_CONSTANT) -> tuple[_Int16, _Int16]:
-    """Sobel 1-2-1 responses to the right and downward, zeros outside unless another OpenCV border is given."""
-    gx, gy = (cv2.Sobel(plane.levels, cv2.CV_16S, *order, borderType=border) for order in ((1, 0), (0, 1)))
-    return cast("_Int16", gx), cast("_Int16", gy)
-
-
-@kept
-def sobel_strength(plane: Plane) -> Float:
-    """Sobel magnitude, zeros outside."""
-    return magnitude(*sobel(plane))
-
-
-def magnitude(gx: Gradient, gy: Gradient) -> Float:
-    """sqrt(gx² + gy²)."""
-    x, y = gx.astype(np.float64), gy.astype(np.float64)
-    return cast("Float", np.sqrt(x * x + y * y))
-
-
 def edges_of(gx: Gradient, gy: Gradient) -> Edges:
     """Strength, and angle in (−π/2, π/2] with y upward; π/2 where nothing changes to the right."""
-    slope = np.divide(-gy, gx, out=np.full(gx.shape, np.inf), where=gx != 0)
-    return Edges(magnitude(gx, gy), np.arctan(slope))
+    upright = gx == 0
+    angle = np.where(upright, np.pi / 2, np.arctan(-gy / np.where(upright, 1.0, gx)))
+    return Edges(magnitude(gx, gy), angle)
 
 
 @kept
@@ -71,13 +49,14 @@ def _sobel_edges(plane: Plane) -> Edges:
 
 def _sigmoid(x: Float, gain: float, slope: float, middle: float) -> Float:
     """gain / (1 + exp(−slope (x − middle)))."""
-    return cast("Float", gain / (1 + np.exp(slope * (middle - x))))
+    power: Float = np.exp(slope * (middle - x))
+    return gain / (1 + power)
 
 
 def edges_transferred(source: Edges, fused: Edges) -> float:
     """Σ Q g of Qabf; where strengths tie, the ratio is the fused strength itself, as the programs have it."""
     low, high = np.minimum(source.strength, fused.strength), np.maximum(source.strength, fused.strength)
-    ratio = np.divide(low, high, out=fused.strength.copy(), where=low < high)
+    ratio = np.where(low < high, low / np.maximum(high, np.finfo(np.float64).tiny), fused.strength)
     agreement = 1 - np.abs(source.angle - fused.angle) / (np.pi / 2)
     quality = _sigmoid(ratio, 0.9994, 15, 0.5) * _sigmoid(agreement, 0.9879, 22, 0.8)
     return float((quality * source.strength).sum())

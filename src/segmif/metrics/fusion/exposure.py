@@ -6,14 +6,13 @@ fused patch follow from local moments of the sources; no patch is ever formed.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
 from segmif.metrics.fusion.catalog import metric
 from segmif.metrics.fusion.plane import Float, Plane, kept
-from segmif.metrics.fusion.similarity import C2, moments_at, scales_that_fit
+from segmif.metrics.fusion.similarity import C2, moments_at, scales_that_fit, weighted_product
 from segmif.metrics.fusion.windows import Image, LocalMoments, box, multiply, valid
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001)
@@ -74,9 +73,8 @@ def ms_ssim_mef(fused: Plane, infrared: Plane, visible: Plane) -> float:
     fit, σ Gaussian (1.5), C = (0.03·255)². Between scales 2 × 2 means. Sides below 41 pixels have fewer scales.
     """
     scales = scales_that_fit(fused, len(_WEIGHTS))
-    weights = np.array(_WEIGHTS[:scales]) / sum(_WEIGHTS[:scales])
     qualities = [
         _quality(moments_at(fused, k), moments_at(infrared, k), moments_at(visible, k), _desired(infrared, visible, k))
         for k in range(scales)
     ]
-    return math.prod(max(q, 0.0) ** weight for q, weight in zip(qualities, weights, strict=True))
+    return weighted_product(qualities, _WEIGHTS)

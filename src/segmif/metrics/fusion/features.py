@@ -7,6 +7,7 @@ mix of independence and of the strongest dependence (Fréchet bound) that reprod
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import scipy.fft
@@ -17,7 +18,7 @@ from segmif.metrics.fusion.wavelets import meyer
 from segmif.metrics.fusion.windows import central_gradient
 
 _SOURCE = "Haghighat & Razian, AICT (2014), fast FMI; Haghighat et al., Comput. Electr. Eng. 37 (2011) 744"
-_CHUNK = 8192
+_CHUNK = 1024
 """Windows worked on at a time: the 81-fold joint tables stay small."""
 
 _PLACES = np.arange(1.0, 10.0)[:, None]
@@ -27,7 +28,9 @@ def _unit_range(values: Float, axis: int | None) -> Float:
     """Stretch to 0..1 along an axis; ones where constant."""
     low = values.min(axis=axis, keepdims=True)
     span = values.max(axis=axis, keepdims=True) - low
-    return np.divide(values - low, span, out=np.ones_like(values), where=span > 0)
+    ones: Float = np.ones(values.shape)
+    np.divide(values - low, span, out=ones, where=span > 0)
+    return ones
 
 
 def _windows(feature: Float) -> Float:
@@ -40,7 +43,7 @@ def _windows(feature: Float) -> Float:
 def _entropy(p: Float) -> Float:
     """Entropy in bits along the first axis; of |p| where rounding has made p negative."""
     magnitude = np.abs(p)
-    return -(p * np.log2(np.where(magnitude > 0, magnitude, 1))).sum(0)
+    return cast("Float", -(p * np.log2(np.where(magnitude > 0, magnitude, 1))).sum(0))
 
 
 def _joint(p: Float, q: Float) -> Float:
@@ -60,13 +63,13 @@ def _joint(p: Float, q: Float) -> Float:
     mix = np.divide(correlation * deviations, strongest, out=np.zeros(n), where=usable)
     steps = np.diff(np.diff(bound, axis=0, prepend=0), axis=1, prepend=0)
     product = p[:, None] * q[None]
-    return (mix * steps + (1 - mix) * product).reshape(81, n)
+    return cast("Float", mix * steps + (1 - mix) * product).reshape(81, n)
 
 
 def _index_variance(p: Float) -> Float:
     """Variance of the place index 1..9 under each distribution."""
     mean = (_PLACES * p).sum(0)
-    return np.maximum((_PLACES**2 * p).sum(0) - mean**2, 0)
+    return cast("Float", np.maximum((_PLACES**2 * p).sum(0) - mean**2, 0))
 
 
 def _normalised_information(x: Float, y: Float) -> Float:
@@ -115,7 +118,7 @@ def fmi(fused: Plane, infrared: Plane, visible: Plane, feature: _Feature) -> flo
         for start in range(0, f.shape[1], _CHUNK):
             part = slice(start, start + _CHUNK)
             total += float(_normalised_information(x[:, part], f[:, part]).sum())
-    return total / (2 * f.shape[1])
+    return total / float(2 * f.shape[1])
 
 
 @metric("FMI_none", source=_SOURCE, bounds=(0.0, 1.0), min_side=3)

@@ -13,7 +13,7 @@ from segmif.metrics.fusion.windows import Image, LocalMoments, Product, gaussian
 SCALES = 4
 GUARD = 1e-10
 """Variances below this are taken for zero."""
-_NOISE = 2.0
+NOISE = 2.0
 
 
 def window(scale: int) -> Float:
@@ -56,14 +56,14 @@ def gain_and_residual(x: LocalMoments, f: LocalMoments) -> tuple[Float, Float]:
     """The distortion model F = g X + noise at every place: gain g ≥ 0 and variance of the noise."""
     covariance = f.covariance(x)
     usable = (x.variance >= GUARD) & (f.variance >= GUARD) & (covariance >= 0)
-    gain = np.divide(covariance, x.variance + GUARD, out=np.zeros_like(covariance), where=usable)
+    gain = usable * covariance / (np.maximum(x.variance, 0) + GUARD)
     return gain, np.maximum(f.variance - gain * covariance, GUARD)
 
 
 def _information_kept(x: LocalMoments, f: LocalMoments) -> float:
     """Σ log(1 + g² σ_X² / (σ_v² + σ_n²))."""
     gain, residual = gain_and_residual(x, f)
-    return float(np.log(gain * gain * x.variance / (residual + _NOISE) + 1).sum())
+    return float(np.log(gain * gain * x.variance / (residual + NOISE) + 1).sum())
 
 
 @kept
@@ -71,7 +71,7 @@ def _information(source: Plane, scale: int, product: Product) -> float:
     """Σ log(1 + σ_X² / σ_n²) at a scale."""
     moments = _moments(source, scale, product)
     return sum(
-        float(np.log(_usable_variance(moments.rows(rows)) / _NOISE + 1).sum()) for rows in strips(*moments.mean.shape)
+        float(np.log(_usable_variance(moments.rows(rows)) / NOISE + 1).sum()) for rows in strips(*moments.mean.shape)
     )
 
 

@@ -7,11 +7,34 @@ from typing import cast
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from segmif.metrics.fusion.catalog import INFINITY, metric
 from segmif.metrics.fusion.moments import LEVELS
 from segmif.metrics.fusion.plane import Float, Plane, kept
-from segmif.metrics.fusion.windows import central_gradient
+from segmif.metrics.fusion.windows import strips
+
+Integers = npt.NDArray[np.int16]
+Gradient = Integers | Float
+
+
+@kept
+def sobel(plane: Plane, border: int = cv2.BORDER_CONSTANT) -> tuple[Integers, Integers]:
+    """Sobel 1-2-1 responses to the right and downward, zeros outside unless another OpenCV border is given."""
+    gx, gy = (cv2.Sobel(plane.levels, cv2.CV_16S, *order, borderType=border) for order in ((1, 0), (0, 1)))
+    return cast("Integers", gx), cast("Integers", gy)
+
+
+def magnitude(gx: Gradient, gy: Gradient) -> Float:
+    """sqrt(gx² + gy²)."""
+    x, y = gx.astype(np.float64), gy.astype(np.float64)
+    return cast("Float", np.sqrt(x * x + y * y))
+
+
+@kept
+def sobel_strength(plane: Plane) -> Float:
+    """Sobel magnitude, zeros outside."""
+    return magnitude(*sobel(plane))
 
 
 @kept
@@ -37,19 +60,24 @@ def average_gradient(fused: Plane, infrared: Plane, visible: Plane) -> float:
 
     gx, gy are central differences, one-sided at the edges; the sum runs over all H·W pixels.
     """
-    gx, gy = central_gradient(fused.values)
     height, width = fused.levels.shape
-    return float(np.sqrt((gx * gx + gy * gy) / 2).sum()) / ((height - 1) * (width - 1))
+    dx, dy = (
+        cast("Integers", cv2.Sobel(fused.levels, cv2.CV_16S, *order, ksize=1, borderType=cv2.BORDER_REPLICATE))
+        for order in ((1, 0), (0, 1))
+    )
+    dx[:, [0, -1]] *= 2  # the operator takes right minus left, twice the slope, but one step at the edges
+    dy[[0, -1]] *= 2
+    total = 0.0
+    for rows in strips(height, width):
+        total += float(magnitude(dx[rows], dy[rows]).sum())
+    places: int = (height - 1) * (width - 1)
+    return total / math.sqrt(8) / places
 
 
 @metric("EI", source="edge intensity: mean Sobel magnitude", bounds=(0.0, INFINITY), fused_only=True)
 def edge_intensity(fused: Plane, infrared: Plane, visible: Plane) -> float:
     """EI = mean sqrt(gx² + gy²), Sobel 1-2-1 without scaling, edge pixels repeated outside. Constant: 0."""
-    gx, gy = (
-        cast("Float", cv2.Sobel(fused.levels, cv2.CV_64F, *order, borderType=cv2.BORDER_REPLICATE))
-        for order in ((1, 0), (0, 1))
-    )
-    return float(np.mean(np.sqrt(gx * gx + gy * gy)))
+    return float(np.mean(magnitude(*sobel(fused, cv2.BORDER_REPLICATE))))
 
 
 def _all_differences(plane: Plane) -> tuple[tuple[Float, float], ...]:

@@ -22,8 +22,10 @@ def _detail_energy(bands: Bands) -> Float:
 
 
 def _agreement(x: Bands, y: Bands) -> Float:
-    details = zip(x[1:], y[1:], strict=True)
-    return np.sum([np.exp(-np.abs(a - b)) for a, b in details], axis=0)
+    total: Float = np.zeros_like(x.diagonal)
+    for a, b in zip(x[1:], y[1:], strict=True):
+        total += np.exp(-np.abs(a - b))
+    return total
 
 
 @metric("Qm", source="Wang & Liu, ICSP (2008) 965", bounds=(0.0, 3.0), min_side=4)

@@ -51,13 +51,13 @@ def _masked_contrast(plane: Plane) -> Float:
     seen = _filtered(_stretched(plane), 30, _difference_of_gaussians)
     near, far = (same(seen, _density(sigma)) for sigma in (2.0, 4.0))
     c = np.abs(np.divide(near, far, out=np.ones_like(near), where=far != 0) - 1)
-    return c**3 / (c**2 + 0.0001)
+    return cast("Float", c**3 / (c**2 + 0.0001))
 
 
 def _density(sigma: float) -> Float:
     """One factor of a 31 × 31 Gaussian scaled by 1/(2πσ²) instead of to sum 1."""
     window = gaussian(31, sigma)
-    return window / window[15] / (math.sqrt(2 * math.pi) * sigma)
+    return cast("Float", window / window[15] / (math.sqrt(2 * math.pi) * sigma))
 
 
 @metric("Qcb", source="Chen & Blum, Image Vis. Comput. 27 (2009) 1421", bounds=(0.0, 1.0))

@@ -6,6 +6,7 @@ F fused, A infrared, B visible; μ, σ² and σxy are Gaussian-weighted local me
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -92,12 +93,17 @@ def scales_that_fit(plane: Plane, most: int) -> int:
     return count
 
 
+def weighted_product(parts: Sequence[float], weights: Sequence[float]) -> float:
+    """Π max(part, 0)^(weight / sum), over as many weights as there are parts."""
+    total = sum(weights[: len(parts)])
+    return math.prod(float(max(q, 0.0) ** (w / total)) for q, w in zip(parts, weights, strict=False))
+
+
 def _ms_ssim(fused: Plane, source: Plane) -> float:
     scales = scales_that_fit(fused, len(_MS_WEIGHTS))
-    weights = np.array(_MS_WEIGHTS[:scales]) / sum(_MS_WEIGHTS[:scales])
     pairs = [(moments_at(fused, k), moments_at(source, k)) for k in range(scales)]
     parts = [float(contrast_map(x, y).mean()) for x, y in pairs[:-1]] + [float(ssim_map(*pairs[-1]).mean())]
-    return math.prod(max(part, 0.0) ** weight for part, weight in zip(parts, weights, strict=True))
+    return weighted_product(parts, _MS_WEIGHTS)
 
 
 @metric("MS_SSIM", source="Wang, Simoncelli & Bovik, Asilomar (2003) 1398", bounds=(0.0, 1.0), min_side=11)
@@ -110,17 +116,23 @@ def ms_ssim(fused: Plane, infrared: Plane, visible: Plane) -> float:
     return (_ms_ssim(fused, infrared) + _ms_ssim(fused, visible)) / 2
 
 
-def _share(var_a: Float, var_b: Float) -> tuple[Float, Float, Float]:
-    """λ = σ_A² / (σ_A² + σ_B²), half where both windows are flat, and the two variances used for it."""
-    total = var_a + var_b
-    flat = total == 0
-    var_a, var_b = np.where(flat, 0.5, var_a), np.where(flat, 0.5, var_b)
-    return var_a / (var_a + var_b), var_a, var_b
+def _noise_free(moment: Float) -> Float:
+    """Local variances or covariances without the rounding noise of flat windows."""
+    return np.where(np.abs(moment) < FLAT, 0.0, moment)
+
+
+def _share(a: Float, b: Float) -> Float:
+    """a / (a + b), half where the sum is 0."""
+    total = a + b
+    share: Float = np.full(total.shape, 0.5)
+    np.divide(a, total, out=share, where=total != 0)
+    return share
 
 
 def _piella(fused: LocalMoments, infrared: LocalMoments, visible: LocalMoments) -> tuple[float, float]:
     """Plain and saliency-weighted mean of the λ-mixed SSIM maps."""
-    share, var_a, var_b = _share(infrared.variance, visible.variance)
+    var_a, var_b = _noise_free(infrared.variance), _noise_free(visible.variance)
+    share = _share(var_a, var_b)
     mixed = share * ssim_map(fused, infrared) + (1 - share) * ssim_map(fused, visible)
     return float(mixed.mean()), weighted_mean(mixed, np.maximum(var_a, var_b))
 
@@ -161,42 +173,39 @@ def qe(fused: Plane, infrared: Plane, visible: Plane) -> float:
     return qw(fused, infrared, visible) * edges[1]
 
 
-def _noise_free(variance: Float) -> Float:
-    """Local variances with the rounding noise of flat windows removed."""
-    return np.where(variance < FLAT, 0.0, variance)
-
-
 _YANG_C = 2e-16
 
 
 def _yang_map(x: LocalMoments, y: LocalMoments, covariance: Float) -> Float:
     """SSIM with constants of 2e-16 only."""
     luminance = (2 * x.mean * y.mean + _YANG_C) / (x.mean * x.mean + y.mean * y.mean + _YANG_C)
-    return luminance * (2 * covariance + _YANG_C) / (x.variance + y.variance + _YANG_C)
+    variances = _noise_free(x.variance) + _noise_free(y.variance)
+    return luminance * (2 * covariance + _YANG_C) / (variances + _YANG_C)
 
 
-@metric("Qy", source="Yang et al., Inf. Fusion 9 (2008) 156", bounds=(-1.0, 1.0), min_side=11)
+@metric("Qy", source="Yang et al., Inf. Fusion 9 (2008) 156", bounds=(-1.0, 1.0), min_side=7)
 def qy(fused: Plane, infrared: Plane, visible: Plane) -> float:
     """Qy = mean of λ s(A, F) + (1 − λ) s(B, F) where s(A, B) ≥ 0.75, else of max(s(A, F), s(B, F)).
 
-    s: SSIM map of a 7 × 7 Gaussian window, σ 1.5, C1 = C2 = 2e-16; λ = σ_A² / (σ_A² + σ_B²).
+    s: SSIM map of a 7 × 7 Gaussian window, σ 1.5, C1 = C2 = 2e-16; λ = σ_A² / (σ_A² + σ_B²), half where both windows
+    are flat. Variances and covariances below 1e-8 are taken for the 0 they are but for rounding.
     """
     f, a, b = (local_moments(plane, 7) for plane in (fused, infrared, visible))
-    sources = _yang_map(a, b, a.covariance(b))
-    with_a, with_b = _yang_map(f, a, f.covariance(a)), _yang_map(f, b, f.covariance(b))
-    share = _share(a.variance, b.variance)[0]
-    return float(np.where(sources >= 0.75, share * with_a + (1 - share) * with_b, np.maximum(with_a, with_b)).mean())
+    with_a, with_b = (_yang_map(f, x, _noise_free(f.covariance(x))) for x in (a, b))
+    alike = _yang_map(a, b, _noise_free(a.covariance(b))) >= 0.75
+    share = _share(_noise_free(a.variance), _noise_free(b.variance))
+    return float(np.where(alike, share * with_a + (1 - share) * with_b, np.maximum(with_a, with_b)).mean())
 
 
-@metric("Qc", source="Cvejic et al., Int. J. Inf. Commun. Eng. 2 (2006) 178", bounds=(-1.0, 1.0), min_side=11)
+@metric("Qc", source="Cvejic et al., Int. J. Inf. Commun. Eng. 2 (2006) 178", bounds=(-1.0, 1.0), min_side=7)
 def qc(fused: Plane, infrared: Plane, visible: Plane) -> float:
     """Qc = mean of w s(A, F) + (1 − w) s(B, F), w = σ_AF / (σ_AF + σ_BF); 0 where w < 0, 1 where w > 1.
 
-    s as in Qy.
+    s and flat windows as in Qy; w is half where σ_AF + σ_BF = 0. There programs that keep the rounding noise report
+    noise, so they agree to about 2e-4 only.
     """
     f, a, b = (local_moments(plane, 7) for plane in (fused, infrared, visible))
-    cov_a, cov_b = f.covariance(a), f.covariance(b)
-    total = cov_a + cov_b
-    share = np.divide(cov_a, total, out=np.full_like(total, 0.5), where=total != 0)
+    cov_a, cov_b = (_noise_free(f.covariance(x)) for x in (a, b))
+    share = _share(cov_a, cov_b)
     mixed = share * _yang_map(f, a, cov_a) + (1 - share) * _yang_map(f, b, cov_b)
     return float(np.where(share < 0, 0.0, np.where(share > 1, 1.0, mixed)).mean())

@@ -89,9 +89,10 @@ class LocalMoments:
         n = len(window)
         # One block for both: numpy asks the system for huge pages from 4 MiB on, and first touches cost far less.
         mean, variance = np.empty((2, image.shape[0] - n + 1, image.shape[1] - n + 1))
-        mean[:] = valid(image, window)
-        np.multiply(mean, mean, out=variance)
-        np.subtract(valid(product(image, image), window), variance, out=variance)
+        for rows in strips(*mean.shape):
+            pixels = rows_under(image, rows, window)
+            mean[rows] = valid(pixels, window)
+            np.subtract(valid(product(pixels, pixels), window), mean[rows] ** 2, out=variance[rows])
         return cls(image, window, product, mean, variance)
 
     def rows(self, rows: slice) -> LocalMoments:
