@@ -26,8 +26,8 @@ from segmif.models.layers import exact, resize, size_of, to_maps, to_tokens
 class _Gram(torch.autograd.Function):
     """Xᵀ X of tokens (B, H, W, C), as (B, C, C) in double precision (float32 where there is none).
 
-    Products in float32 or better, row by row; the rows summed with all digits. The gradient X (G + Gᵀ) is one product in the dtype of
-    the tokens; what autograd makes of two uses of X costs twice that, and keeps a float32 copy of them.
+    Products in float32 or better, row by row; the rows summed with all digits. The gradient X (G + Gᵀ) is one product
+    in the dtype of the tokens; what autograd makes of two uses of X costs twice that, and keeps a float32 copy of it.
     """
 
     @staticmethod

@@ -75,7 +75,12 @@ class EfficientNetConfig:
 
     variant: str = "lite0"
 
+    def __post_init__(self) -> None:
+        if self.variant not in EFFICIENTNET_VARIANTS:
+            raise unknown("EfficientNet variant", str(self.variant), EFFICIENTNET_VARIANTS)
 
+
+EFFICIENTNET_VARIANTS = ("lite0", "lite1", "lite2")
 EncoderConfig = MiTConfig | EfficientNetConfig
 
 
@@ -240,7 +245,7 @@ class SegMiFConfig:
 
 _PRESETS: dict[str, dict[str, Any]] = {
     **{name: {"encoder": encoder} for name, encoder in MIT_PRESETS.items()},
-    **{f"efficientnet_lite{i}": {"encoder": EfficientNetConfig(variant=f"lite{i}")} for i in range(3)},
+    **{f"efficientnet_{name}": {"encoder": EfficientNetConfig(variant=name)} for name in EFFICIENTNET_VARIANTS},
     "segmif-b0": {"encoder": MIT_PRESETS["mit_b0"], "label_set": FMB},
 }
 

@@ -18,6 +18,22 @@ from segmif.models.layers import exact
 LEVELS = 2
 
 
+class DilatedConv2d(nn.Conv2d):
+    """A 3×3 convolution of dilation 2 that keeps the size.
+
+    oneDNN (3.12, in PyTorch 2.13) returns NaN as its weight gradient in bfloat16 on channels-last maps unless the
+    input width is a multiple of 16. Other widths are trained on contiguous maps: slower, and right.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=2, dilation=2)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.in_channels % 16 and input.device.type == "cpu" and torch.is_grad_enabled():
+            return self._conv_forward(input.contiguous(), self.weight.contiguous(), self.bias)
+        return super().forward(input)
+
+
 class DilatedResidualDenseBlock(nn.Module):
     """DRDB: five 3×3 convolutions of dilation 2, each seeing all before it, a 1×1 convolution back, plus the input.
 
@@ -28,7 +44,7 @@ class DilatedResidualDenseBlock(nn.Module):
 
     def __init__(self, channels: int, growth: int) -> None:
         super().__init__()
-        self.dense = nn.ModuleList(nn.Conv2d(channels + i * growth, growth, 3, padding=2, dilation=2) for i in range(5))
+        self.dense = nn.ModuleList(DilatedConv2d(channels + i * growth, growth) for i in range(5))
         self.merge = nn.Conv2d(channels + 5 * growth, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:

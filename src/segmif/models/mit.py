@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,7 +26,8 @@ class MixTransformer(nn.Module):
         super().__init__()
         self.config = config
         self.channels = config.channels
-        rates = iter(torch.linspace(0, config.drop_path, sum(config.depths)).tolist())
+        blocks = sum(config.depths)
+        rates = iter([config.drop_path * i / max(blocks - 1, 1) for i in range(blocks)])
         inputs = (3, *config.channels)
         self.stages = nn.ModuleList(
             Stage(
