@@ -2,6 +2,7 @@ import json
 import pickle
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
@@ -60,9 +61,13 @@ def test_guides_change_the_result_and_the_default_is_the_weights_own(model):
 
 def test_predict_warns_and_notes(model):
     infrared, visible = scene()
-    with pytest.warns(InputWarning, match="pair: the infrared picture is all black"):
+    with pytest.warns(InputWarning, match="pair: the infrared picture is all black") as caught:
         result = model.predict(infrared * 0, visible)
     assert len(result.notes) == 1
+    pairs = [StreamPair(name="s", read=lambda: (infrared * 0, visible))]
+    with pytest.warns(InputWarning, match="s: the infrared picture is all black") as streamed:
+        list(model.stream(pairs))
+    assert {w.filename for w in (*caught, *streamed)} == {__file__}, "warnings point at the caller's line"
 
 
 def test_a_fusion_only_model():
@@ -71,6 +76,15 @@ def test_a_fusion_only_model():
     assert model.classes == ()
     assert result.labels is result.confidence is None
     assert "0 classes, float32 on cpu" in repr(model)
+
+
+def test_a_fusion_only_model_on_a_large_picture():
+    model = Model(tiny_network(label_set=None, num_classes=None), device="cpu", dtype="float32")
+    whole = model.predict(*scene(100, 130)).fused
+    model.limits = replace(model.limits, whole=1000, view=13_000, tile=64)
+    result = model.predict(*scene(100, 130))
+    assert result.labels is None
+    assert np.abs(whole.astype(int) - result.fused).max() <= 1
 
 
 def test_without_attention_no_guide_is_made(monkeypatch):

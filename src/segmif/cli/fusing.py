@@ -81,10 +81,7 @@ def run(request: Request) -> int:
 
 
 def _source(request: Request) -> PairStream:
-    def address(text: str) -> str | int:
-        return int(text) if text.isdecimal() and not Path(text).exists() else text
-
-    pairs = open_pairs(address(request.infrared), address(request.visible), recursive=request.recursive)
+    pairs = open_pairs(request.infrared, request.visible, recursive=request.recursive)
     return Aligned(pairs) if request.align else pairs
 
 

@@ -100,7 +100,10 @@ class Engine:
 
     def view_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """The (height, width) at which the network sees the whole of a picture, and wants its guide."""
-        return size if size[0] * size[1] <= self.limits.whole else reduced_size(size, self.limits.view)
+        return size if self._fits(size) else reduced_size(size, self.limits.view)
+
+    def _fits(self, size: tuple[int, int]) -> bool:
+        return size[0] * size[1] <= self.limits.whole
 
     def run(self, pairs: Sequence[PreparedPair]) -> list[Pixels]:
         """Fuse and segment pairs of one size.
@@ -109,7 +112,7 @@ class Engine:
             InputError: the device's memory is too small.
         """
         with torch.inference_mode(), self._precision(), _memory_errors(pairs[0].size):
-            if self.view_size(pairs[0].size) == pairs[0].size:
+            if self._fits(pairs[0].size):
                 return self._run_whole(pairs)
             return [self._run_in_windows(pair) for pair in pairs]
 

@@ -97,7 +97,7 @@ class Model:
         """
         pair = self._prepare(partial(prepare, infrared, visible, name=name), name, guide)
         result = self._run([pair])[0]
-        _warn(result)
+        _warn(result, stacklevel=3)
         return result
 
     def stream(
@@ -142,7 +142,7 @@ class Model:
 
     def _finished(self, batch: list[PreparedPair]) -> Iterator[Result]:
         for result in self._run(batch) if batch else []:
-            _warn(result)
+            _warn(result, stacklevel=4)
             yield result
 
     def _read(self, pair: StreamPair, guide: Guide) -> PreparedPair | tuple[str, InputError]:
@@ -184,9 +184,9 @@ def _bytes(picture: Unit) -> npt.NDArray[np.uint8]:
     return bytes_
 
 
-def _warn(result: Result) -> None:
+def _warn(result: Result, *, stacklevel: int) -> None:
     for note in result.notes:
-        warnings.warn(f"{result.name}: {note}", InputWarning, stacklevel=4)
+        warnings.warn(f"{result.name}: {note}", InputWarning, stacklevel=stacklevel)
 
 
 def _label_set(network: SegMiF) -> LabelSet | None:
