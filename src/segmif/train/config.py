@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from segmif.checks import InputError
+from segmif.checks import InputError, unknown
 from segmif.data.transforms import TransformConfig
 from segmif.models import SegMiFConfig
 
@@ -55,6 +57,7 @@ class DataConfig:
     validation: Source | None = None
     fusion_validation: Source | None = None
     scored_classes: tuple[str, ...] = ()
+    validation_limit: int = 0
     remap: tuple[tuple[int, int], ...] = ()
     cache: str = ""
     workers: int = 1
@@ -66,7 +69,9 @@ class StageConfig:
 
     `decay_steps` is where the polynomial reaches 0 (0: at the end of the stage); with `count_on` the schedule goes on
     through the rounds instead of starting again. `divide_rate` divides the learning rate by the number of the round.
-    `factors` are (pattern, factor) of the learning rate by parameter name, `freeze` patterns that do not train.
+    `head_factor` raises the rate of the segmentation head, `layer_decay` lowers that of each earlier encoder stage
+    (0.7: stage 4 trains at 0.7, stage 1 at 0.24 of the rate). `factors` are further (pattern, factor) of the learning
+    rate by parameter name, `freeze` patterns of what does not train.
     `clip` bounds the gradient norm (0: no bound). `augment` holds the crop.
     """
 
@@ -81,6 +86,7 @@ class StageConfig:
     count_on: bool = False
     divide_rate: bool = False
     head_factor: float = 1.0
+    layer_decay: float = 1.0
     factors: tuple[tuple[str, float], ...] = ()
     freeze: tuple[str, ...] = ()
     clip: float = 1.0
@@ -114,15 +120,20 @@ class LossConfig:
 class Recipe:
     """A whole run. `plan` says in which order its stages come.
 
-    `start` is a folder of weights to begin from ("": random). `rounds` counts (fusion, segmentation) rounds;
+    `start` names weights to begin from: a folder, a Hub id, a shipped model; "" begins at random. The architecture is
+    then theirs; with `map_classes` the head is carried over to the recipe's label set by the names of the classes,
+    `class_map` adding (theirs, ours). `rounds` counts (fusion, segmentation) rounds;
     `first_fusion` is the fusion stage of round 1, which has no segmentation in its loss, `fusion` that of the later
     ones; `joint` comes after the rounds and trains both networks at once. `interaction` off keeps the segmentation
-    loss out of the fusion network. `segment_input` is what the segmentation network sees.
+    loss out of the fusion network. `segment_input` is what the segmentation network sees. `ema` is the decay of the
+    averaged weights that are validated and exported. `validate_every` 0 validates at the end of each stage only.
     """
 
     name: str
     model: SegMiFConfig
     start: str = ""
+    map_classes: bool = False
+    class_map: tuple[tuple[str, str], ...] = ()
     rounds: int = 1
     segmentation_first: StageConfig = field(default_factory=StageConfig)
     first_fusion: StageConfig = field(default_factory=StageConfig)
@@ -138,6 +149,7 @@ class Recipe:
     precision: Precision = "bf16"
     channels_last: bool = True
     compile: bool = False
+    deterministic: bool = True
     ema: float = 0.999
     export: Literal["best", "last"] = "best"
     log_every: int = 10
@@ -183,7 +195,47 @@ def plan(recipe: Recipe) -> list[Phase]:
     return phases
 
 
+def option_of(phase: Phase) -> str:
+    """The recipe's field that holds the settings of a phase, as on the command line."""
+    if phase.kind == "fusion":
+        return "first-fusion" if phase.round == 1 else "fusion"
+    return "segmentation-first" if phase.kind == "segmentation" and phase.round == 0 else phase.kind
+
+
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain JSON values."""
-    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    values = {**dataclasses.asdict(recipe), "model": recipe.model.to_dict()}
+    plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
+
+
+def from_dict(values: Mapping[str, Any]) -> Recipe:
+    """The recipe that `to_dict` gave these values (a run's ``recipe.json``).
+
+    Raises:
+        InputError: an unknown or missing field.
+    """
+    recipe: Recipe = _built(Recipe, values, "recipe")
+    return recipe
+
+
+def _built(kind: Any, value: Any, where: str) -> Any:
+    """`value` of JSON as the annotated type `kind`."""
+    if kind is SegMiFConfig:
+        return SegMiFConfig.from_dict(value)
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        for name in value:
+            if name not in hints:
+                raise unknown(f"field of {where}", name, hints)
+        try:
+            return kind(**{name: _built(hints[name], inner, f"{where}.{name}") for name, inner in value.items()})  # type: ignore[operator]
+        except TypeError as error:
+            raise InputError(f"{where} is incomplete ({error}); use the recipe.json a run wrote") from error
+    if isinstance(kind, UnionType):
+        return None if value is None else _built(get_args(kind)[0], value, where)
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        repeated = len(kinds) == 2 and kinds[1] is Ellipsis
+        return tuple(_built(kinds[0 if repeated else i], inner, where) for i, inner in enumerate(value))
+    return value

@@ -4,91 +4,150 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import time
 from pathlib import Path
 from typing import Any
 
-from segmif.checks import require_extra
-from segmif.io import write_text
+from segmif.checks import InputError, require_extra, unknown
+from segmif.io import read_image, write_text
+from segmif.train.config import Phase
+from segmif.train.run import Run
 
-STEP_COLUMNS = ("step", "phase", "phase_step", "loss", "fusion", "segmentation", "w_fusion", "w_segmentation", "rate")
+STEP_COLUMNS = (
+    "step",
+    "phase",
+    "phase_step",
+    "loss",
+    "fusion",
+    "segmentation",
+    "w_fusion",
+    "w_segmentation",
+    "rate",
+    "seconds",
+)
+HEADLINES = ("miou", "iou/person", "iou/car", "iou/night/person", "fusion/")
+"""Beginnings of the scores a validation says aloud; all of them are in the files."""
 
 
 class Journal:
     """Writes ``losses.csv`` (every step), ``scores.csv`` (every validation), TensorBoard and lines on stdout.
 
+    Only the first process writes and speaks. On a resumed run later rows of the files are dropped, so no step stands
+    twice.
+
     Args:
-        folder: of the run.
+        run: its `done` is the step, counted over all phases; its recipe says how often to speak.
         total: steps of all phases together.
-        step: steps done before (a resumed run); later rows of the files are dropped, so no step stands twice.
-        every: steps between lines and TensorBoard points, which hold the mean since the last one.
-        quiet: write and say nothing (processes other than the first).
     """
 
-    def __init__(self, folder: Path, *, total: int, step: int = 0, every: int = 10, quiet: bool = False) -> None:
-        self._total, self._every, self._quiet = total, every, quiet
+    def __init__(self, run: Run, *, total: int) -> None:
+        self._run, self._total, self._quiet = run, total, not run.workers.is_main
         self._recent: list[dict[str, float]] = []
-        self._clock, self._seconds_per_step = time.perf_counter(), 0.0
-        if quiet:
+        self._seconds = 0.0
+        self.begin()
+        if self._quiet:
             return
-        _drop_rows_after(folder / "losses.csv", step, STEP_COLUMNS)
-        self._losses = (folder / "losses.csv").open("a", newline="", encoding="utf-8")
+        _drop_rows_after(run.folder / "losses.csv", run.done, STEP_COLUMNS)
+        self._losses = (run.folder / "losses.csv").open("a", newline="", encoding="utf-8")
         self._rows = csv.DictWriter(self._losses, STEP_COLUMNS, restval="")
-        self._scores = folder / "scores.csv"
-        _drop_rows_after(self._scores, step, ("step", "phase", "name", "value"))
+        self._scores = run.folder / "scores.csv"
+        _drop_rows_after(self._scores, run.done, ("step", "phase", "name", "value"))
         board = require_extra("torch.utils.tensorboard", "train")
-        self._board: Any = board.SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        self._board: Any = board.SummaryWriter(str(run.folder / "tensorboard"), purge_step=run.done + 1)
+        self._trackers = open_trackers(run)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._quiet:
+            self._losses.close()
+            self._board.close()
+            for tracker in self._trackers:
+                tracker.finish()
 
     def say(self, text: str) -> None:
         """One line on stdout."""
         if not self._quiet:
             print(text, flush=True)
 
-    def log_step(self, step: int, phase: str, phase_step: int, values: dict[str, float]) -> None:
-        """Record one optimiser step; `step` counts over all phases from 1, `values` by the names of the columns."""
-        if self._quiet:
-            return
-        self._rows.writerow({"step": step, "phase": phase, "phase_step": phase_step, **_exact(values)})
-        self._recent.append(values)
-        if step % self._every and step != self._total:
-            return
-        self._losses.flush()
-        means = _means(self._recent)
-        for name, value in means.items():
-            self._board.add_scalar(f"train/{name}", value, step)
-        self.say(f"{phase} {phase_step}  step {step}/{self._total}  {_brief(means)}  {self._pace(step)}")
-        self._recent = []
+    def begin(self) -> None:
+        """What came before, such as reading the data, does not count as time of the next step."""
+        self._clock = time.perf_counter()
 
-    def log_scores(self, step: int, phase: str, scores: dict[str, float]) -> None:
-        """Record the scores of a validation; the time it took does not count as training."""
+    def log_step(self, phase: Phase, values: dict[str, float]) -> None:
+        """Record the optimiser step just done, `values` by the names of the columns."""
         if self._quiet:
             return
+        step, now = self._run.done, time.perf_counter()
+        values, self._clock = {**values, "seconds": now - self._clock}, now
+        place = {"step": step, "phase": phase.name, "phase_step": self._run.step}
+        self._rows.writerow({**place, **{name: repr(value) for name, value in values.items()}})
+        self._recent.append(values)
+        if step % self._run.recipe.log_every and step != self._total:
+            return
+        means = _means(self._recent)
+        self._recent = []
+        self._publish("train", means, step)
+        latest = means.pop("seconds")
+        self._seconds = 0.7 * self._seconds + 0.3 * latest if self._seconds else latest
+        left = duration((self._total - step) * self._seconds)
+        place_of = f"{phase.name} {self._run.step}/{phase.stage.steps}  step {step}/{self._total}"
+        self.say(f"{place_of}  {_brief(means)}  {1 / latest:.2f} steps/s  {left} left")
+
+    def log_scores(self, phase: Phase, scores: dict[str, float], pictures: Path | None = None) -> None:
+        """Record a validation, with the PNGs of a folder; the time it took does not count as training."""
+        if self._quiet:
+            return
+        step = self._run.done
         with self._scores.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([step, phase, name, repr(value)] for name, value in scores.items())
-        for name, value in scores.items():
-            self._board.add_scalar(f"validation/{name}", value, step)
-        self.say(f"validation after step {step}: {_brief(scores)}")
-        self._recent, self._clock = [], time.perf_counter()
+            csv.writer(file).writerows([step, phase.name, name, repr(value)] for name, value in scores.items())
+        self._publish("validation", scores, step)
+        for path in sorted(pictures.rglob("*.png")) if pictures is not None else ():
+            self._board.add_image(path.stem, read_image(path), step, dataformats="HWC")
+        brief = {name: value for name, value in scores.items() if name.startswith(HEADLINES)}
+        self.say(f"validation after step {step}: {_brief(brief)}")
+        self.begin()
 
     def flush(self) -> None:
         """Put everything on disk; called before a checkpoint, so that no checkpoint is ahead of its curve."""
         if not self._quiet:
             self._losses.flush()
+            os.fsync(self._losses.fileno())
             self._board.flush()
 
-    def close(self) -> None:
-        """Close the files."""
-        if not self._quiet:
-            self._losses.close()
-            self._board.close()
+    def _publish(self, group: str, values: dict[str, float], step: int) -> None:
+        named = {f"{group}/{name}": value for name, value in values.items()}
+        for name, value in named.items():
+            self._board.add_scalar(name, value, step)
+        for tracker in self._trackers:
+            tracker.log(named, step=step)
 
-    def _pace(self, step: int) -> str:
-        now = time.perf_counter()
-        latest = (now - self._clock) / max(1, len(self._recent))
-        self._clock = now
-        self._seconds_per_step = latest if not self._seconds_per_step else 0.7 * self._seconds_per_step + 0.3 * latest
-        remaining = duration((self._total - step) * self._seconds_per_step)
-        return f"{1 / max(self._seconds_per_step, 1e-9):.2f} steps/s  {remaining} left"
+
+def open_trackers(run: Run) -> list[Any]:
+    """Trackers of `accelerate` (wandb, mlflow ...) by the names in the recipe.
+
+    Raises:
+        InputError: an unknown one, or its package is not installed.
+    """
+    if not run.recipe.trackers:
+        return []
+    accelerate = require_extra("accelerate", "train")
+    kinds = require_extra("accelerate.tracking", "train").LOGGER_TYPE_TO_CLASS
+    accelerate.PartialState()
+    opened = []
+    for name in run.recipe.trackers:
+        if name not in kinds:
+            raise unknown("tracker", name, kinds)
+        folder = {"logging_dir": str(run.folder)} if kinds[name].requires_logging_directory else {}
+        try:
+            tracker = kinds[name]("segmif", **folder)
+            tracker.start()
+        except ImportError as error:
+            raise InputError(f"tracker {name!r} needs its package: pip install {name} ({error})") from error
+        opened.append(tracker)
+    return opened
 
 
 def duration(seconds: float) -> str:
@@ -115,11 +174,6 @@ def _drop_rows_after(path: Path, step: int, columns: tuple[str, ...]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def _exact(values: dict[str, float]) -> dict[str, str]:
-    """Shortest text that reads back as the same number: the curve on disk is exact."""
-    return {name: repr(value) for name, value in values.items()}
 
 
 def _means(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -6,31 +6,23 @@ run starts its loader where it was, several workers give the same batches as one
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from segmif.checks import InputError
 from segmif.color import luma
-from segmif.data import PairDataset, PairSample, open_dataset
-from segmif.data.targets import TargetStore
 from segmif.data.transforms import TensorSample, collate, transform
 from segmif.guide import vsm_wls
-from segmif.io import to_unit
-from segmif.labelsets import IGNORE
-from segmif.train.config import DataConfig, Phase, Recipe, Source
+from segmif.train.config import Phase, Recipe
 from segmif.train.distributed import Workers
-from segmif.train.pretext import simulate_infrared
 from segmif.train.schedule import draw_positions, fold_seed
+from segmif.train.sources import OpenSource, needs_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,100 +83,27 @@ class Mixture:
                 raise batch
             yield batch
 
+    def prepare(self, phases: Sequence[Phase], say: Callable[[str], None]) -> None:
+        """Read every pair once and make missing targets: what would stop a run stops it before the first step.
+
+        Raises:
+            InputError: a picture or label cannot be read, an id is no class, a crop exceeds a picture, a pair belongs
+                to a test split, or a stage has no source.
+        """
+        for phase in phases:
+            self.taking_part(phase)
+        for source in self.sources:
+            used = [phase for phase in phases if source in self.taking_part(phase)]
+            if used:
+                say(f"reading {len(source)} pairs of {source.source.dataset} {source.source.split}")
+                source.check(used, with_target=any(needs_target(self.recipe, phase) for phase in used))
+
     def taking_part(self, phase: Phase) -> list[OpenSource]:
         """The sources the stage of this phase uses."""
         wanted = [one for one in self.sources if phase.kind in one.source.stages and one.source.weight > 0]
         if not wanted:
             raise InputError(f"no source is for the {phase.kind} stage: name it in the stages of a source")
         return wanted
-
-
-class OpenSource:
-    """One source: its samples, filtered, with their labels translated and weighted."""
-
-    def __init__(self, source: Source, recipe: Recipe) -> None:
-        self.source = source
-        self.samples, self._kept = open_source(source, recipe.data)
-        self._translation = label_translation(source, recipe.data)
-        self._classes = recipe.model.num_classes or 0
-        self._targets = target_store(recipe.data)
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def sample(self, index: int, random: np.random.Generator, *, with_target: bool) -> tuple[PairSample, float]:
-        """A whole sample and the weight of its labels; visible-only samples get a simulated infrared."""
-        sample = self.samples[self._kept[index]]
-        if sample.meta.get("infrared") == "simulated":
-            assert sample.labels is not None
-            visible = to_unit(sample.visible, "visible")
-            sample = replace(sample, infrared=simulate_infrared(visible, sample.labels, random))
-        elif with_target:
-            sample = replace(sample, target=stored_target(sample, self._targets))
-        return self._labelled(sample)
-
-    def _labelled(self, sample: PairSample) -> tuple[PairSample, float]:
-        by_network = sample.meta.get("label_kind") == "model"
-        weight = self.source.model_weight if by_network else self.source.hand_weight
-        if sample.labels is None or weight == 0 or self._classes == 0:
-            return replace(sample, labels=None), 0.0
-        labels = self._translation[sample.labels]
-        outside = (labels >= self._classes) & (labels != IGNORE)
-        if outside.any():
-            y, x = (int(i) for i in np.argwhere(outside)[0])
-            raise InputError(
-                f"label of {sample.name} ({self.source.dataset}) holds id {int(labels[y, x])} at x={x} y={y}, but the "
-                f"model has {self._classes} classes: choose a model with more, or map the id with --data.remap"
-            )
-        return replace(sample, labels=labels), weight
-
-
-def open_source(source: Source, data: DataConfig) -> tuple[PairDataset, list[int]]:
-    """A source's data set, and the positions in it that its filters by name leave.
-
-    Raises:
-        InputError: the folder is missing, holds no such split, or nothing is left.
-    """
-    root = Path(data.root).expanduser()
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; say where the data sets are with --data.root")
-    folder = root / (source.folder or source.dataset)
-    samples: PairDataset = open_dataset(source.dataset, folder, split=source.split)
-    kept = [
-        index
-        for index, name in enumerate(samples.names)
-        if (not source.only or any(fnmatchcase(name, pattern) for pattern in source.only))
-        and not any(fnmatchcase(name, pattern) for pattern in source.leave_out)
-    ]
-    if not kept:
-        raise InputError(
-            f"{folder}: split {source.split!r} has {len(samples)} pairs but `only`/`leave_out` drop them all"
-        )
-    return samples, kept
-
-
-def label_translation(source: Source, data: DataConfig) -> npt.NDArray[np.uint8]:
-    """(256,) table from stored ids to trained ids: 0 is ignored unless kept, then `remap` counts."""
-    table = np.arange(256, dtype=np.uint8)
-    if not source.keep_zero:
-        table[0] = IGNORE
-    for before, after in data.remap:
-        table[before] = after
-    return table
-
-
-def target_store(data: DataConfig) -> TargetStore:
-    """Where VSM-WLS targets are kept between runs: `data.cache`, else the user's cache folder."""
-    folder = data.cache or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "segmif" / "targets"
-    return TargetStore(folder=Path(folder).expanduser())
-
-
-def stored_target(sample: PairSample, store: TargetStore) -> npt.NDArray[np.uint8]:
-    """The VSM-WLS picture of a sample (H, W), computed and kept if it is not there yet."""
-    if not store.path(sample).is_file():
-        infrared, visible = to_unit(sample.infrared, "infrared"), to_unit(sample.visible, "visible")
-        store.write(sample, vsm_wls(infrared, luma(visible)))
-    return store.read(sample)
 
 
 Item = tuple[TensorSample, float]
@@ -225,17 +144,6 @@ class _Positions(Dataset[Item | InputError]):
         if self._with_target and (tensors.target is None or tensors.meta["effects"]):
             tensors = replace(tensors, target=_target_of(tensors))
         return replace(tensors, name=f"{self._sources[source].source.dataset}/{sample.name}"), weight
-
-
-def needs_target(recipe: Recipe, phase: Phase) -> bool:
-    """Whether a phase uses the VSM-WLS picture, in its loss or as guide."""
-    in_loss = phase.kind != "segmentation" and recipe.loss.target > 0
-    return in_loss or needs_guide(recipe)
-
-
-def needs_guide(recipe: Recipe) -> bool:
-    """Whether the network is guided by a VSM-WLS picture, which it cannot make itself."""
-    return recipe.model.guide == "vsm_wls" and recipe.model.attention != "none"
 
 
 def _target_of(tensors: TensorSample) -> Tensor:

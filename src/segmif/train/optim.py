@@ -62,14 +62,13 @@ def parameter_groups(
     return list(groups.values())
 
 
-def layer_factors(prefixes: Sequence[str], decay: float) -> tuple[tuple[str, float], ...]:
-    """Layer-wise rates: the last prefix keeps the full rate, each one before it `decay` times that of the next.
+def layer_factors(stages: int, decay: float) -> tuple[tuple[str, float], ...]:
+    """Layer-wise rates of the encoder: `decay` for its last stage, the square of it for the one before, and so on.
 
-    >>> layer_factors(["encoder.stage1", "encoder.stage2", "head"], 0.5)
-    (('encoder.stage1.*', 0.25), ('encoder.stage2.*', 0.5), ('head.*', 1.0))
+    >>> layer_factors(2, 0.5)
+    (('encoder.stages.0.*', 0.25), ('encoder.stages.1.*', 0.5))
     """
-    last = len(prefixes) - 1
-    return tuple((f"{prefix}.*", decay ** (last - depth)) for depth, prefix in enumerate(prefixes))
+    return tuple((f"encoder.stages.{index}.*", decay ** (stages - index)) for index in range(stages))
 
 
 def trained(network: nn.Module) -> Iterator[nn.Parameter]:

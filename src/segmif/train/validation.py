@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,15 +21,8 @@ from segmif.io import write_image
 from segmif.metrics import confusion_matrix, fusion_metrics, iou
 from segmif.models import SegMiF
 from segmif.train.config import Recipe, Source
-from segmif.train.mixture import (
-    Batch,
-    label_translation,
-    needs_guide,
-    open_source,
-    stored_target,
-    target_store,
-    to_batch,
-)
+from segmif.train.mixture import Batch, to_batch
+from segmif.train.sources import label_translation, needs_guide, open_source, stored_target, target_store
 from segmif.train.stages import fuse, segmentation_input
 
 PANEL = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf")
@@ -43,12 +38,19 @@ class Validation:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
+        trained_on = {(s.dataset, s.folder): s for s in recipe.data.sources}
         for source in (recipe.data.validation, recipe.data.fusion_validation):
-            if source is not None and source.split.startswith("test"):
+            if source is None:
+                continue
+            if source.split.startswith("test"):
                 raise InputError(
                     f"validation on split {source.split!r} of {source.dataset}: choosing on a test split spoils it; "
                     "use val, or keep some training pairs aside (only, leave_out)"
                 )
+            samples, kept = open_source(source, recipe.data)
+            other = trained_on.get((source.dataset, source.folder))
+            if other is not None:
+                _check_apart({samples.names[i] for i in kept}, other, recipe)
 
     def score(self, network: SegMiF, *, pictures: Path | None = None) -> dict[str, float]:
         """All scores by name: ``miou``, ``miou/night``, ``iou/person``, ``iou/night/person``, ``fusion/EN`` ...
@@ -57,22 +59,23 @@ class Validation:
             network: in any mode; its mode is kept.
             pictures: folder for a few fused pictures and label overlays.
         """
-        was_training = network.training
+        was_training, begun = network.training, time.perf_counter()
         network.eval()
-        data, scores = self._recipe.data, {}
+        data = self._recipe.data
+        scores: dict[str, float] = {}
         if data.validation is not None and network.head is not None:
             scores |= self._segmentation(network, data.validation, pictures)
         source = data.fusion_validation or data.validation
         if source is not None:
             scores |= self._fusion(network, source, pictures)
         network.train(was_training)
-        return scores
+        return {**scores, "seconds": time.perf_counter() - begun}
 
     def selecting(self, scores: dict[str, float]) -> float | None:
         """The number checkpoints are chosen by: mean IoU where there is one, else the mean of VIF and Qabf."""
         if "miou" in scores:
             return scores["miou"]
-        if "fusion/VIF" in scores:
+        if "fusion/VIF" in scores and "fusion/Qabf" in scores:
             return (scores["fusion/VIF"] + scores["fusion/Qabf"]) / 2
         return None
 
@@ -90,14 +93,13 @@ class Validation:
                 self._show(pictures / f"{sample.name}_labels.png", sample, predicted)
         both = counts["day"] + counts["night"]
         scores = self._means("", both)
-        for time, matrix in counts.items():
-            scores |= self._means(f"{time}/", matrix)
+        for period, matrix in counts.items():
+            scores |= self._means(f"{period}/", matrix)
         return scores
 
     @torch.no_grad()
     def _predict(self, network: SegMiF, batch: Batch) -> npt.NDArray[np.uint8]:
-        fused = fuse(network, batch, self._recipe)
-        logits = network.segment(segmentation_input(fused.fused_rgb, batch, self._recipe)).float()
+        logits = network.segment(segmentation_input(network, batch, self._recipe)).float()
         size = batch.infrared.shape[-2:]
         full = torch.nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         return full.argmax(1)[0].to(torch.uint8).cpu().numpy()
@@ -121,16 +123,18 @@ class Validation:
             with torch.no_grad():
                 fused = fuse(network, batch, self._recipe)
             planes = fused.fused_luma, batch.infrared, rgb_to_ycrcb(batch.visible)[:, :1]
-            rows.append(fusion_metrics(*(_bytes(plane[0, 0]) for plane in planes), which=list(PANEL)))
+            fused_levels, infrared, visible = (_bytes(plane[0, 0]) for plane in planes)
+            rows.append(fusion_metrics(fused_levels, infrared, visible, which=PANEL))
             if pictures is not None and number < self._recipe.pictures:
                 write_image(pictures / f"{sample.name}_fused.png", _bytes(fused.fused_rgb[0].permute(1, 2, 0)))
-        return {f"fusion/{name}": float(np.mean([row[name] for row in rows])) for name in PANEL}
+        means = {name: float(np.mean([row[name] for row in rows])) for name in PANEL}
+        return {f"fusion/{name}": mean for name, mean in means.items() if math.isfinite(mean)}  # nan: a flat picture
 
     def _batches(self, source: Source, network: SegMiF) -> Iterator[tuple[PairSample, Batch]]:
         """Every pair of a source as a batch of one whole picture."""
         device = next(network.parameters()).device
         samples, kept = open_source(source, self._recipe.data)
-        for index in kept:
+        for index in kept[: self._recipe.data.validation_limit or None]:
             sample = samples[index]
             if needs_guide(self._recipe):
                 sample = replace(sample, target=stored_target(sample, target_store(self._recipe.data)))
@@ -143,6 +147,16 @@ class Validation:
         if self._recipe.model.label_set is not None:
             overlaid = overlay(sample.visible, predicted, self._recipe.model.label_set)
             write_image(path, np.asarray(overlaid.convert("RGB")))
+
+
+def _check_apart(names: set[str], source: Source, recipe: Recipe) -> None:
+    samples, kept = open_source(source, recipe.data)
+    shared = sorted(names.intersection(samples.names[i] for i in kept))
+    if shared:
+        raise InputError(
+            f"{len(shared)} pairs of {source.dataset} are both trained on and validated on (first: {shared[0]}): keep "
+            "them apart with splits, `only` or `leave_out`"
+        )
 
 
 def _bytes(picture: Tensor) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,98 @@
+"""The network a run begins with: random, or from weights, with its classes carried over to another label set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from segmif.checks import InputError
+from segmif.labelsets import LabelSet
+from segmif.models import SegMiF, SegMiFConfig, load_shipped
+from segmif.models.weights import SHIPPED
+from segmif.train.config import Recipe
+from segmif.train.distributed import Workers
+
+
+def settle(recipe: Recipe) -> Recipe:
+    """The recipe with the architecture of the weights it starts from; its label set stays the recipe's.
+
+    Raises:
+        InputError: no such weights, or they have other classes and `map_classes` is off.
+    """
+    if not recipe.start:
+        return recipe
+    weights, wanted = _open_weights(recipe.start).config, recipe.model
+    if _names(weights) == _names(wanted):
+        return replace(recipe, model=weights)
+    if weights.num_classes is not None and not recipe.map_classes:
+        raise InputError(
+            f"{recipe.start} has {weights.num_classes} classes but the recipe {wanted.num_classes}: use "
+            "--map-classes to carry classes over by their names (others start anew), or weights with these classes"
+        )
+    return replace(recipe, model=replace(weights, num_classes=wanted.num_classes, label_set=wanted.label_set))
+
+
+def build_network(recipe: Recipe, workers: Workers) -> SegMiF:
+    """The network of a settled recipe on its device, with its start weights if it has some."""
+    network = SegMiF(recipe.model)
+    if recipe.start:
+        load_start(network, _open_weights(recipe.start), dict(recipe.class_map))
+    if workers.count > 1 and workers.device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    network.to(workers.device)
+    if recipe.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recipe.compile:
+        for part in (network.encoder, network.fusion, network.head):
+            if part is not None:
+                part.compile()
+    return network
+
+
+def load_start(network: SegMiF, weights: SegMiF, aliases: Mapping[str, str]) -> None:
+    """Copy `weights` into `network`; where the classes differ, the head's rows of equally named ones.
+
+    Args:
+        network: receives the weights; classes without a counterpart keep what they have.
+        weights: of the same architecture but for the classes.
+        aliases: name of a class of `weights` -> its name in `network`, beside those named alike.
+
+    Raises:
+        InputError: an alias names no class.
+    """
+    state, own = weights.state_dict(), network.state_dict()
+    if _names(weights.config) != _names(network.config):
+        for key in ("head.classify.weight", "head.classify.bias"):
+            if key in state:
+                state[key] = _carried_over(own[key].clone(), state[key], weights.config, network.config, aliases)
+    network.load_state_dict({**own, **state})
+
+
+def _carried_over(
+    fresh: Tensor, rows: Tensor, before: SegMiFConfig, now: SegMiFConfig, aliases: Mapping[str, str]
+) -> Tensor:
+    """`fresh` (K', ...) with the rows of the classes that have a counterpart among `rows` (K, ...)."""
+    old, new = _names(before), _names(now)
+    for name, names in ((name, old) for name in aliases):
+        if name not in names:
+            raise InputError(f"class_map names {name!r}, which the weights do not have; they have {', '.join(names)}")
+    for index, name in enumerate(old):
+        target = aliases.get(name, name)
+        if target in new:
+            fresh[new.index(target)] = rows[index]
+        elif name in aliases:
+            raise InputError(f"class_map names {target!r}, which the recipe does not have; it has {', '.join(new)}")
+    return fresh
+
+
+def _names(config: SegMiFConfig) -> tuple[str, ...]:
+    """The names of the classes; their numbers where they have none."""
+    label_set: LabelSet | None = config.label_set
+    return label_set.classes if label_set is not None else tuple(map(str, range(config.num_classes or 0)))
+
+
+def _open_weights(source: str) -> SegMiF:
+    return load_shipped(source) if source in SHIPPED else SegMiF.from_pretrained(source)
