@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -75,9 +76,11 @@ def test_same_seed_gives_same_bytes_in_threads_and_in_another_process():
         "from tests.data.test_synthetic import digest, SMALL, synthetic_scene\n"
         "print(digest(synthetic_scene(3, size=SMALL, misalign=0.02)))"
     )
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
     assert threads == here
-    assert other == here[0]
+    assert run.stdout.strip() == here[0]
     assert here[0] != here[1]
 
 

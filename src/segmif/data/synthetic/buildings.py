@@ -11,7 +11,7 @@ import numpy as np
 from segmif.data.synthetic.camera import Points
 from segmif.data.synthetic.canvas import DEPTHS, Canvas, Floats, Light, Surface, facing, pick, polygon_mask
 from segmif.data.synthetic.conditions import RGB, Conditions
-from segmif.data.synthetic.texture import Rng, cut, noise_tile
+from segmif.data.synthetic.texture import Rng, cut, noise_tile, repeat
 from segmif.labelsets import FMB
 
 BUILDING = FMB.classes.index("building")
@@ -132,7 +132,7 @@ class Facade:
         if self.style == "brick" and scale > 9:
             row = (z / 0.12).astype(int)
             joint = (z / 0.12) % 1 < 0.2
-            upright = (x[None] / 0.36 + 0.5 * (row % 2)[:, None]) % 1 < 0.08
+            upright = repeat(x[None] / 0.36 + 0.5 * (row % 2)[:, None].astype(np.float32), 1) < 0.08
             return np.where(joint[:, None] | upright, np.float32(1.35), np.float32(1))
         if self.style == "panel":
             edge = ((z % self.storey) < 0.12)[:, None] | ((x % self.bay) < 0.06)[None]
@@ -159,16 +159,18 @@ class Facade:
         sky = np.array(conditions.sky_light, np.float32)
         mirror = (0.03 + 0.12 * which + 0.10 * (fv[:, None] + 0.5)) * inner
         albedo[:] = np.where(inner, 0.02 + 0.06 * which, albedo)
-        blind = inner & ((which * 7) % 1 < 0.35) & (fv[:, None] > 0.35 * ((which * 13) % 1) - 0.1)
+        blind = inner & (repeat(which * 7, 1) < 0.35) & (fv[:, None] > 0.35 * (repeat(which * 13, 1)) - 0.1)
         albedo[:] = np.where(blind, 0.45, albedo)
         glow += mirror * sky[:, None, None]
         lit = inner & (which < (self.lit_share if conditions.lamps_on else 0.04))
         colour = np.array((1.0, 0.82, 0.5) if rng.random() < 0.6 else (0.85, 1.0, 0.9), np.float32)
-        level = (0.25 + 1.2 * ((which * 31) % 1)) * (0.6 + 0.4 * (fv[:, None] < 0.1)) * (0.35 if blind.any() else 1.0)
+        level = (
+            (0.25 + 1.2 * (repeat(which * 31, 1))) * (0.6 + 0.4 * (fv[:, None] < 0.1)) * (0.35 if blind.any() else 1.0)
+        )
         glow += (lit * level)[None] * colour[:, None, None] * (0.5 if conditions.time == "night" else 0.35)
         closed = conditions.heat(conditions.air, 0.82, 0.15)
         leaking = conditions.heat(conditions.air + 0.25 * (20 - conditions.air), 0.82, 0.15)
-        heat[:] = np.where(inner, closed + (leaking - closed) * ((which * 3) % 1), heat)
+        heat[:] = np.where(inner, closed + (leaking - closed) * (repeat(which * 3, 1)), heat)
         heat[:] = np.where(outer & ~inner, heat + 4, heat)
 
     def _shopfront(self, x: Floats, z: Floats, ground: float, albedo: Floats, heat: Floats, glow: Floats) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from segmif.data.synthetic.camera import Camera, Floats
-from segmif.data.synthetic.canvas import ALBEDO, HEAT, NEARNESS, SKY, SUN, Canvas
+from segmif.data.synthetic.canvas import GLOW, HEAT, NEARNESS, SKY, SUN, Canvas
 from segmif.data.synthetic.conditions import RGB
-from segmif.data.synthetic.texture import Rng, noise_tile, sample
+from segmif.data.synthetic.texture import Rng, noise_tile, repeat, sample
 from segmif.labelsets import FMB
 
 ROAD, SIDEWALK, VEGETATION = (FMB.classes.index(name) for name in ("road", "sidewalk", "vegetation"))
@@ -134,14 +134,12 @@ def paint_ground(canvas: Canvas, street: Street, rng: Rng) -> None:
     _mark(street, plane, regions, albedo, heat, broad, rng)
     layers = canvas.layers[:, rows]
     seen = plane.seen > 0
-    values = np.empty_like(layers[:, :1, :1]).repeat(layers.shape[1], 1).repeat(layers.shape[2], 2)
-    values[ALBEDO] = np.clip(albedo, 0.01, 0.95)
-    values[3:6] = 0
-    values[SUN] = max(canvas.conditions.sun[2], 0.0)
-    values[SKY] = 1.0
-    values[HEAT] = heat
-    values[NEARNESS] = 1 / plane.depth
-    np.copyto(layers, values, where=seen)
+    painted: dict[int, npt.ArrayLike] = {SUN: max(canvas.conditions.sun[2], 0.0), SKY: 1.0, HEAT: heat}
+    painted[NEARNESS] = 1 / plane.depth
+    painted |= dict(enumerate(np.clip(albedo, 0.01, 0.95)))
+    painted |= dict.fromkeys(range(GLOW.start, GLOW.stop), 0.0)
+    for layer, values in painted.items():
+        np.copyto(layers[layer], values, where=seen)
     road, walk, _ = regions
     labels = np.where(road > 0.5, ROAD, np.where(walk > 0.5, SIDEWALK, VEGETATION)).astype(np.uint8)
     np.copyto(canvas.labels[rows], labels, where=seen)
@@ -206,17 +204,17 @@ def _materials(
     conditions = canvas.conditions
     road, walk, kerb = regions
     dark = rng.uniform(0.07, 0.24)
-    tone = np.array([1.0, 1.0 + rng.uniform(-0.02, 0.03), 1.0 + rng.uniform(-0.08, 0.06)])
+    tone = np.array([1.0, 1.0 + rng.uniform(-0.02, 0.03), 1.0 + rng.uniform(-0.08, 0.06)], np.float32)
     tracks = np.cos((plane.s / street.lane_width + 0.5 * (street.lanes % 2)) * 4 * np.pi) * plane.band(
         plane.s, street.half_width
     )
     asphalt = dark * (1 + 0.10 * fine + 0.07 * broad - 0.05 * tracks) * (1 - 0.35 * conditions.wet)
     slab = rng.uniform(0.5, 1.6)
     joints = np.maximum(
-        plane.band((plane.s % slab) - slab / 2, 0.012), plane.band((plane.y % slab) - slab / 2, 0.012)
+        plane.band(repeat(plane.s, slab) - slab / 2, 0.012), plane.band(repeat(plane.y, slab) - slab / 2, 0.012)
     ) * np.clip(0.05 / plane.footprint, 0, 1)
     stone = rng.uniform(0.22, 0.45) * (1 + 0.07 * fine + 0.08 * broad - 0.3 * joints) * (1 - 0.3 * conditions.wet)
-    stone_tone = np.array([1.0, rng.uniform(0.88, 1.0), rng.uniform(0.72, 1.0)])
+    stone_tone = np.array([1.0, rng.uniform(0.88, 1.0), rng.uniform(0.72, 1.0)], np.float32)
     green = 0.5 + 0.5 * np.clip(broad * 0.6 + 0.5, 0, 1)
     blades = np.clip(1 + 0.30 * fine + 0.15 * broad, 0.2, 2)
     lawn = np.stack([0.10 + 0.07 * (1 - green), 0.09 + 0.09 * green, np.full_like(green, 0.035)]) * blades
@@ -248,7 +246,7 @@ def _mark(
     open_road = np.ones_like(plane.y)
     if street.crossing is not None:
         open_road = (np.abs(plane.y - street.crossing) > street.crossing_half + 0.5).astype(np.float32)
-    dashes = plane.band((plane.y % 9.0) - 4.5, 2.0)
+    dashes = plane.band(repeat(plane.y, 9.0) - 4.5, 2.0)
     centre = np.zeros_like(plane.y)
     if street.line == "double":
         centre = plane.band(np.abs(plane.s) - 0.15, 0.06)
@@ -266,7 +264,7 @@ def _mark(
         white = np.maximum(white, plane.band(np.abs(plane.s) - street.half_width + 0.35, 0.07))
     white *= open_road
     for y in street.zebras:
-        stripes = plane.band((plane.s % 1.0) - 0.5, 0.25) * plane.band(plane.s, street.half_width - 0.3)
+        stripes = plane.band(repeat(plane.s, 1.0) - 0.5, 0.25) * plane.band(plane.s, street.half_width - 0.3)
         white *= np.abs(plane.y - y) > 2.2
         white = np.maximum(white, plane.band(plane.y - y, 1.6) * stripes)
         white = np.maximum(
