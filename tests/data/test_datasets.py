@@ -34,6 +34,8 @@ def test_fmb(tmp_path: Path) -> None:
     assert sample.meta["split"] == "train"
     assert sample.meta["label_kind"] == "hand"
     assert len(open_dataset("fmb", tmp_path / "FMB", split="test")) == 2
+    everything = open_dataset("fmb", tmp_path / "FMB")
+    assert everything.names == ["test/00000", "test/00001", "train/00000", "train/00001", "train/00002"]
 
 
 @pytest.mark.parametrize("palette", ["files", "paper"])

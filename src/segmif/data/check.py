@@ -81,7 +81,8 @@ def check_dataset(
     """
     found = scan_dataset(info, root)
     problems = [*found.problems, *_bad_links(found.root), *_count_problems(info, found)]
-    splits = {split: [record.name for record in records] for split, records in found.splits.items()}
+    names = found.unique_names()
+    splits = {split: [names[record.visible] for record in records] for split, records in found.splits.items()}
     facts: list[SampleFacts] = []
     label_set = found.layout.label_set or info.label_set
     if any(splits.values()):

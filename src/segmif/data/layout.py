@@ -87,15 +87,25 @@ class Scan:
     problems: list[Problem]
     coco: Mapping[Path, CocoBoxes] = field(default_factory=dict)
 
+    def unique_names(self) -> dict[Path, str]:
+        """A name for each visible file that no other has: its own, or split/name where splits use a name twice."""
+        own = {record.visible: record.name for record in self._everything()}
+        if len(set(own.values())) == len(own):
+            return own
+        return {record.visible: f"{record.split}/{record.name}" for record in self._everything()}
+
     def records(self, split: str) -> list[Record]:
-        """The records of a split; ``all`` is every record once, in natural order."""
+        """The records of a split; ``all`` is every record once, in natural order, under its unique name."""
         if split != "all" or "all" in self.splits:
             return self.splits[split]
-        merged: dict[str, Record] = {}
-        for records in self.splits.values():
-            for record in records:
-                merged.setdefault(record.name, record)
+        names = self.unique_names()
+        merged: dict[Path, Record] = {}
+        for record in self._everything():
+            merged.setdefault(record.visible, replace(record, name=names[record.visible]))
         return sorted(merged.values(), key=lambda record: natural_key(record.name))
+
+    def _everything(self) -> Iterator[Record]:
+        return (record for records in self.splits.values() for record in records)
 
 
 def applies(layout: Layout, root: Path) -> bool:
