@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from segmif.checks import InputError
-from segmif.models import SegMiF
+from segmif.models import SegMiF, SegMiFConfig
+from segmif.models.config import EfficientNetConfig
 from segmif.train.optim import layer_factors, parameter_groups, set_rate, trained
 from tests.train.conftest import MakeRecipe
 
@@ -13,7 +14,7 @@ from tests.train.conftest import MakeRecipe
 def test_norms_biases_and_slopes_do_not_decay_and_the_head_learns_ten_times_faster(tiny: MakeRecipe) -> None:
     network = SegMiF(tiny().model)
     groups = parameter_groups(
-        network, ["*"], learning_rate=1e-4, weight_decay=0.01, factors=[("head.*", 10.0), *layer_factors(4, 0.5)]
+        network, ["*"], learning_rate=1e-4, weight_decay=0.01, factors=[("head.*", 10.0), *layer_factors(network, 0.5)]
     )
     settings = {name: (group["lr"], group["weight_decay"]) for group in groups for name in group["names"]}
     assert settings.keys() == dict(network.named_parameters()).keys()
@@ -57,3 +58,14 @@ def test_set_rate_scales_every_group_from_its_own_base() -> None:
     set_rate(optimizer, 0.1)
     assert set_rate(optimizer, 0.5) == pytest.approx(0.05)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.05, 0.5])
+
+
+def test_layer_factors_of_other_encoders() -> None:
+    network = SegMiF(SegMiFConfig(encoder=EfficientNetConfig(), num_classes=2, fusion_channels=8))
+    factors = dict(layer_factors(network, 0.5))
+    assert factors["encoder.stages.6.*"] == 0.5
+    assert factors["encoder.*"] == 0.5**8
+    assert layer_factors(network, 1.0) == ()
+    del network.encoder.stages
+    with pytest.raises(InputError, match="needs an encoder with `stages`"):
+        layer_factors(network, 0.5)

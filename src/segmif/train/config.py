@@ -122,9 +122,10 @@ class Recipe:
 
     `start` names weights to begin from: a folder, a Hub id, a shipped model; "" begins at random. The architecture is
     then theirs; with `map_classes` the head is carried over to the recipe's label set by the names of the classes,
-    `class_map` adding (theirs, ours). `rounds` counts (fusion, segmentation) rounds;
-    `first_fusion` is the fusion stage of round 1, which has no segmentation in its loss, `fusion` that of the later
-    ones; `joint` comes after the rounds and trains both networks at once. `interaction` off keeps the segmentation
+    `class_map` adding (theirs, ours). `encoder_start` names weights of the encoder alone.
+    `rounds` counts (fusion, segmentation) rounds; `first_fusion` is the fusion stage of round 1, which has no
+    segmentation in its loss, `fusion` that of the later ones; `segmentation_first` comes before the rounds, `joint`,
+    which trains both networks at once, after them. `interaction` off keeps the segmentation
     loss out of the fusion network. `segment_input` is what the segmentation network sees. `ema` is the decay of the
     averaged weights that are validated and exported. `validate_every` 0 validates at the end of each stage only.
     """
@@ -134,6 +135,7 @@ class Recipe:
     start: str = ""
     map_classes: bool = False
     class_map: tuple[tuple[str, str], ...] = ()
+    encoder_start: str = ""
     rounds: int = 1
     segmentation_first: StageConfig = field(default_factory=StageConfig)
     first_fusion: StageConfig = field(default_factory=StageConfig)

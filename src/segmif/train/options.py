@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from segmif.checks import InputError, require_extra, unknown
+from segmif.models import SegMiFConfig
 from segmif.train.config import Recipe
 from segmif.train.recipes import RECIPES, recipe
 
@@ -15,22 +18,39 @@ from segmif.train.recipes import RECIPES, recipe
 def override(name: str, arguments: Sequence[str]) -> Recipe:
     """The recipe `name` with the fields given as ``--field.inner value`` replaced.
 
+    ``--model PRESET`` replaces the whole model, before its single fields.
+
     Raises:
         InputError: no such recipe or field, or a value that does not fit.
         SystemExit: ``--help`` is among the arguments; every field was printed.
     """
     tyro: Any = require_extra("tyro", "train")
-    default = recipe(name)
+    arguments = list(arguments)
+    default = _with_model(recipe(name), arguments)
+    kind = tyro.conf.AvoidSubcommands[Recipe]
     if any(argument in ("--help", "-h") for argument in arguments):
-        tyro.cli(Recipe, default=default, args=["--help"], prog=f"segmif train {name}")
+        tyro.cli(kind, default=default, args=["--help"], prog=f"segmif train {name}")
     _check_names(default, arguments)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            chosen: Recipe = tyro.cli(Recipe, default=default, args=list(arguments), console_outputs=True)
+            chosen: Recipe = tyro.cli(kind, default=default, args=arguments)
     except SystemExit as error:
         raise InputError(_one_line(said.getvalue())) from error
     return chosen
+
+
+def _with_model(default: Recipe, arguments: list[str]) -> Recipe:
+    """Take ``--model PRESET`` out of the arguments and apply it; classes stay the recipe's."""
+    if "--model" not in arguments:
+        return default
+    at = arguments.index("--model")
+    if at + 1 == len(arguments):
+        raise InputError("--model needs the name of a preset, e.g. --model mit_b3")
+    preset = arguments[at + 1]
+    del arguments[at : at + 2]
+    model = SegMiFConfig.preset(preset, num_classes=default.model.num_classes, label_set=default.model.label_set)
+    return replace(default, model=model)
 
 
 def describe_recipes() -> str:
@@ -70,6 +90,9 @@ def _check_names(default: Recipe, arguments: Sequence[str]) -> None:
 
 def _one_line(text: str) -> str:
     """The substance of tyro's framed message."""
-    words = [line.strip("│╭╮╰╯─| \t") for line in text.splitlines()]
-    kept = [line for line in words if line and "Parsing error" not in line and not line.startswith("For full help")]
-    return " ".join(kept) or "the options could not be understood; see --help"
+    lines = [line.strip("│╭╮╰╯─ \t") for line in text.splitlines()]
+    message = " ".join(line for line in lines if line)
+    message = re.split(r"Argument helptext|Available subcommands|For full help", message)[0]
+    message = re.sub(r"[─-]{4,}", "", message)
+    message = re.sub(r"^(Parsing error|Value error|Invalid choice|Unrecognized options)\b", "", message.strip())
+    return " ".join(message.split()).rstrip(".") + "; --help after the recipe's name shows what fits"

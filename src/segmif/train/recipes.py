@@ -160,39 +160,44 @@ def smoke() -> Recipe:
     )
 
 
-def _ablation(name: str, model: dict[str, Any], changes: dict[str, Any]) -> Callable[[], Recipe]:
-    """The paper's rounds under a small budget with one thing changed, in the model or elsewhere."""
+_FUSION_ONLY: dict[str, Any] = {"num_classes": None, "label_set": None}
+
+ABLATIONS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "ablation-hia": ("Both attentions, dynamic weights, interaction: what the others compare with.", {}, {}),
+    "ablation-moam": ("Modality-oriented attention alone.", {"attention": "moam"}, {}),
+    "ablation-soam": ("Semantic-oriented attention alone.", {"attention": "soam"}, {}),
+    "ablation-no-attention": ("No semantic features in the fusion network.", {"attention": "none"}, {}),
+    "ablation-guide-visible": ("Semantic features of the visible picture.", {"guide": "visible"}, {}),
+    "ablation-guide-average": ("Semantic features of the average of both.", {"guide": "average"}, {}),
+    "ablation-fixed-weights": ("Both task weights stay 1.", {}, {"loss": LossConfig(dynamic=False)}),
+    "ablation-no-interaction": ("No segmentation loss in the fusion network.", {}, {"interaction": False}),
+    "ablation-fusion-only": (
+        "Fusion without any segmentation network.",
+        {**_FUSION_ONLY, "attention": "none"},
+        {"interaction": False, "segmentation": StageConfig()},
+    ),
+    "ablation-only-infrared": ("Segmentation of the infrared picture.", {}, {"segment_input": "infrared"}),
+    "ablation-only-visible": ("Segmentation of the visible picture.", {}, {"segment_input": "visible"}),
+    "ablation-maximum": ("Segmentation of the pixel-wise maximum.", {}, {"segment_input": "maximum"}),
+}
+"""What it is, what it changes in the model, what elsewhere."""
+
+
+def _ablation(name: str) -> Callable[[], Recipe]:
+    text, model, changes = ABLATIONS[name]
 
     def make() -> Recipe:
         base = fast()
         config = replace(base.model, **{"guide": "vsm_wls", **model})
         return replace(base, **{"name": name, "model": config, "loss": LossConfig(temperature=2.0), **changes})
 
+    make.__doc__ = f"The budget of `fast`, one thing changed. {text}"
     return make
 
 
-_FUSION_ONLY: dict[str, Any] = {"num_classes": None, "label_set": None}
-_NONE = StageConfig()
-
-ABLATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "ablation-hia": ({}, {}),
-    "ablation-moam": ({"attention": "moam"}, {}),
-    "ablation-soam": ({"attention": "soam"}, {}),
-    "ablation-no-attention": ({"attention": "none"}, {}),
-    "ablation-guide-visible": ({"guide": "visible"}, {}),
-    "ablation-guide-average": ({"guide": "average"}, {}),
-    "ablation-fixed-weights": ({}, {"loss": LossConfig(dynamic=False)}),
-    "ablation-no-interaction": ({}, {"interaction": False}),
-    "ablation-fusion-only": (_FUSION_ONLY, {"interaction": False, "segmentation": _NONE}),
-    "ablation-only-infrared": ({}, {"segment_input": "infrared"}),
-    "ablation-only-visible": ({}, {"segment_input": "visible"}),
-    "ablation-maximum": ({}, {"segment_input": "maximum"}),
-}
-"""What each changes in the model, and elsewhere; `ablation-hia` is what the others compare with."""
-
 RECIPES: dict[str, Callable[[], Recipe]] = {
     **{make.__name__: make for make in (reference, joint, fast, finetune, smoke)},
-    **{name: _ablation(name, *changes) for name, changes in ABLATIONS.items()},
+    **{name: _ablation(name) for name in ABLATIONS},
 }
 """The recipes by name; each is made when asked for."""
 

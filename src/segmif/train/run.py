@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ def resume_run(recipe: Recipe, folder: Path, workers: Workers) -> Run:
             f"{folder}: was trained by {saved['workers']} processes, now there are {workers.count}; batches would "
             "differ: start as many again"
         )
-    network = build_network(recipe, workers)
+    network = build_network(replace(recipe, start="", encoder_start=""), workers)
     network.load_state_dict(saved["network"])
     run = _new_run(recipe, folder, workers, network)
     run.average.load_state_dict(saved["average"])
