@@ -15,7 +15,7 @@ from segmif.metrics.fusion.plane import Float, Plane, kept
 from segmif.metrics.fusion.similarity import C2, moments_at, scales_that_fit, weighted_product
 from segmif.metrics.fusion.windows import Image, LocalMoments, box, multiply, valid
 
-_WEIGHTS = (0.0448, 0.2856, 0.3001)
+_WEIGHTS = tuple(w / 0.6305 for w in (0.0448, 0.2856, 0.3001))
 _TAPS = 11
 _EPS = float(np.finfo(np.float64).eps)
 

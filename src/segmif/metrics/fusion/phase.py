@@ -136,7 +136,12 @@ def _local_correlation(x: Float, y: Float) -> Float:
     return (covariance + _STABILISER) / (np.sqrt(np.abs(var_x * var_y)) + _STABILISER)
 
 
-@metric("Qp", source="Zhao, Laganière & Liu, IJICIC 3 (2007) 1433; Kovesi's phase congruency", bounds=(-1.0, 1.0))
+@metric(
+    "Qp",
+    source="Zhao, Laganière & Liu, IJICIC 3 (2007) 1433; Kovesi's phase congruency",
+    bounds=(-1.0, 1.0),
+    min_side=8,
+)
 def qp(fused: Plane, infrared: Plane, visible: Plane) -> float:
     """Qp = r(PC) · r(M) · r(m) of phase congruency and its maximum and minimum moments.
 

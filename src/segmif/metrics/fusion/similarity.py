@@ -94,9 +94,9 @@ def scales_that_fit(plane: Plane, most: int) -> int:
 
 
 def weighted_product(parts: Sequence[float], weights: Sequence[float]) -> float:
-    """Π max(part, 0)^(weight / sum), over as many weights as there are parts."""
-    total = sum(weights[: len(parts)])
-    return math.prod(float(max(q, 0.0) ** (w / total)) for q, w in zip(parts, weights, strict=False))
+    """Π max(part, 0)^weight; with fewer parts than weights, the first weights rescaled to the same sum."""
+    rescale = sum(weights) / sum(weights[: len(parts)])
+    return math.prod(float(max(q, 0.0) ** (w * rescale)) for q, w in zip(parts, weights, strict=False))
 
 
 def _ms_ssim(fused: Plane, source: Plane) -> float:
@@ -111,7 +111,8 @@ def ms_ssim(fused: Plane, infrared: Plane, visible: Plane) -> float:
     """MS_SSIM = (m(A, F) + m(B, F)) / 2, m = Π mean(contrast·structure)^w over 5 scales, the last with luminance.
 
     Windows and constants as in SSIM; w = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 from fine to coarse; between scales
-    2 × 2 means. Negative means count as 0. Sides below 161 pixels have fewer scales, the weights rescaled to sum 1.
+    2 × 2 means. Negative means count as 0. Sides below 161 pixels have fewer scales, the weights rescaled to the same
+    sum.
     """
     return (_ms_ssim(fused, infrared) + _ms_ssim(fused, visible)) / 2
 
