@@ -102,3 +102,28 @@ def test_without_held_contexts_windows_would_differ(network):
         with contexts.replay():
             held = network.fusion(*left, semantic)
     assert (own - held).abs().max() > 1e-3
+
+
+def test_a_large_picture_never_reaches_the_network_at_once(model, monkeypatch):
+    """What bounds memory: the largest piece any part of the network sees does not grow with the picture."""
+    infrared, visible = (np.tile(picture, (15, 12, *[1] * (picture.ndim - 2))) for picture in scene(100, 160))
+    seen: dict[str, list[int]] = {"fusion": [], "segment": []}
+
+    def fusion(_infrared: torch.Tensor, luma: torch.Tensor, _semantic: object) -> torch.Tensor:
+        seen["fusion"].append(luma.numel())
+        return luma
+
+    def segment(rgb: torch.Tensor) -> torch.Tensor:
+        seen["segment"].append(rgb[0, 0].numel())
+        return torch.zeros(1, 15, rgb.shape[2] // 4, rgb.shape[3] // 4)
+
+    monkeypatch.setattr(model.network.fusion, "forward", fusion)
+    monkeypatch.setattr(model.network, "segment", segment)
+    result = model.predict(infrared, visible, guide="average")
+    limits = model.limits
+    assert max(seen["fusion"]) <= max(limits.view, (limits.tile + 2 * MARGIN) ** 2)
+    assert len(seen["segment"]) == 1
+    assert seen["segment"][0] <= limits.segment
+    assert result.labels.shape == (1500, 1920)
+    # This network hands the luma through, so the fused picture must be the visible one, pixel by pixel.
+    assert np.abs(result.fused.astype(np.int16) - visible).max() <= 2
