@@ -296,15 +296,20 @@ def write_json(path: str | os.PathLike[str], value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def encode_image(image: Array, suffix: str = ".png") -> bytes:
-    """A grey (H, W) or RGB (H, W, 3) array, uint8 or uint16, as the bytes of an image file."""
+def encode_image(image: Array, suffix: str = ".png", *, quality: int | None = None) -> bytes:
+    """A grey (H, W) or RGB (H, W, 3) array, uint8 or uint16, as the bytes of an image file.
+
+    `quality` (1..100) is for JPEG, 95 by default, and for WebP, by default without loss.
+    """
     if image.dtype not in (np.uint8, np.uint16):
         raise InputError(f"cannot write dtype {image.dtype}: expected uint8 or uint16")
     bgr = image[..., ::-1] if image.ndim == 3 else image
     suffix = suffix.lower()
     options = [cv2.IMWRITE_PNG_COMPRESSION, 3] if suffix == ".png" else []
     if suffix in (".jpg", ".jpeg"):
-        options = [cv2.IMWRITE_JPEG_QUALITY, 95]
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality or 95]
+    if suffix == ".webp" and quality is not None:
+        options = [cv2.IMWRITE_WEBP_QUALITY, quality]
     try:
         done, data = cv2.imencode(suffix, np.ascontiguousarray(bgr), options)
     except cv2.error:

@@ -16,7 +16,8 @@ class Published:
 
     method: str
     dataset: str
-    scores: Mapping[str, float]
+    scores: Mapping[str, str]
+    """Metric → number, digit by digit as printed."""
     citation: str
     """The paper of the method."""
     reported: str
@@ -36,7 +37,7 @@ PUBLISHED = (
     Published(
         method="SegMiF",
         dataset="msrs",
-        scores={"EN": 5.95, "SD": 37.3, "SF": 11.1, "AG": 3.47, "SCD": 1.57, "VIF": 0.88, "Qabf": 0.63},
+        scores={"EN": "5.95", "SD": "37.3", "SF": "11.1", "AG": "3.47", "SCD": "1.57", "VIF": "0.88", "Qabf": "0.63"},
         citation="Liu et al., Multi-interactive Feature Learning and a Full-time Multi-modality Benchmark for Image "
         "Fusion and Segmentation, ICCV 2023",
         reported="by others, in a later paper's comparison; yet another paper prints EN 7.01 for the same method",
@@ -46,7 +47,7 @@ PUBLISHED = (
     Published(
         method="EMMA",
         dataset="msrs",
-        scores={"EN": 6.71, "SD": 44.1, "SF": 11.6, "AG": 3.76, "SCD": 1.63, "VIF": 0.97},
+        scores={"EN": "6.71", "SD": "44.1", "SF": "11.6", "AG": "3.76", "SCD": "1.63", "VIF": "0.97"},
         citation=_CVPR_2024,
         reported="by its authors",
         convention=None,
@@ -55,7 +56,7 @@ PUBLISHED = (
     Published(
         method="CDDFuse",
         dataset="msrs",
-        scores={"EN": 6.70, "SD": 43.4, "SF": 11.6, "MI": 3.47, "SCD": 1.62, "VIF": 1.05, "Qabf": 0.69},
+        scores={"EN": "6.70", "SD": "43.4", "SF": "11.6", "MI": "3.47", "SCD": "1.62", "VIF": "1.05", "Qabf": "0.69"},
         citation=_CVPR_2023,
         reported="by its authors",
         convention="cddfuse",

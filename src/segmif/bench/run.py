@@ -15,7 +15,7 @@ from segmif.bench.machine import machine, versions
 from segmif.bench.measure import Failure, Measured, measure_pairs
 from segmif.bench.networks import Network, load_network, pictures_of
 from segmif.bench.published import published_for
-from segmif.bench.segment import protocol_of, segment_pairs, tabulate
+from segmif.bench.segment import Segmented, protocol_of, score_labels, tabulate, truths_of_pairs
 from segmif.bench.sources import Pairs, open_pairs
 from segmif.bench.summary import SAMPLES, Cell, mean_ranks, summarise
 from segmif.checks import InputError
@@ -358,12 +358,13 @@ def _segmentation(
                 f"{label_set.name}; its labels are not scored"
             )
             continue
-        scored[entry.name], failures = segment_pairs(
-            pairs,
-            entry.name,
+        scored[entry.name] = Segmented.by(protocol_of(label_set), classes=_known(settings.classes, label_set.classes))
+        failures = score_labels(
+            truths_of_pairs(pairs),
             entry.labels,
-            protocol=protocol_of(label_set),
-            classes=_known(settings.classes, label_set.classes),
+            scored[entry.name],
+            dataset=pairs.key,
+            method=entry.name,
             missing=entry.missing,
         )
         result.document["failures"] += [asdict(f) for f in failures if not _said(result, f)]

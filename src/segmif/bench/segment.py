@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from segmif.io import read_labels
 from segmif.labelsets import LabelSet
 from segmif.metrics import SegmentationProtocol, SegmentationScore, iou, paired_bootstrap, segmentation_protocol
 from segmif.metrics.segmentation import Counts, Labels
+from segmif.pairing import list_images
 
 BAND = 5
 """Width in pixels of the ignore band of the second score."""
@@ -31,6 +33,20 @@ class Segmented:
     images: list[str] = field(default_factory=list)
     times: list[str] = field(default_factory=list)
 
+    @classmethod
+    def by(
+        cls,
+        protocol: SegmentationProtocol | LabelSet | str,
+        *,
+        classes: Sequence[str] | None = None,
+        boundary_tolerance: float | None = None,
+    ) -> Segmented:
+        """Nothing scored yet; see `SegmentationScore` for arguments and errors."""
+        return cls(
+            plain=SegmentationScore(protocol, classes=classes, boundary_tolerance=boundary_tolerance),
+            banded=SegmentationScore(protocol, classes=classes, ignore_band=BAND),
+        )
+
 
 def protocol_of(label_set: LabelSet | None) -> SegmentationProtocol | LabelSet:
     """How a data set with these labels is usually counted.
@@ -44,49 +60,70 @@ def protocol_of(label_set: LabelSet | None) -> SegmentationProtocol | LabelSet:
     return segmentation_protocol(named[label_set.name]) if label_set.name in named else label_set
 
 
-def segment_pairs(
-    pairs: Pairs,
-    method: str,
-    labels: Mapping[str, Path],
-    *,
-    protocol: SegmentationProtocol | LabelSet | str,
-    classes: Sequence[str] | None = None,
-    missing: Mapping[str, str] | None = None,
-) -> tuple[Segmented, list[Failure]]:
-    """Score the label maps `labels` (pair → file) of a method on the labelled pairs.
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """The labels of one picture, read when asked for, and when it was taken (``"day"``, ``"night"`` or unknown)."""
 
-    Raises:
-        InputError: an unknown class or protocol; never for one picture.
-    """
-    result = Segmented(
-        plain=SegmentationScore(protocol, classes=classes),
-        banded=SegmentationScore(protocol, classes=classes, ignore_band=BAND),
-    )
-    failures = []
-    for index, record in enumerate(pairs.samples.records):
-        if record.label is None:
-            continue
-        try:
-            truth, time = _truth(pairs, index)
-            if record.name not in labels:
-                raise InputError((missing or {}).get(record.name, f"{method} gave no label map; run it on this pair"))
-            found = read_labels(labels[record.name])
-            check_same_size(f"the label map {labels[record.name].name}", _size(found), "its truth", _size(truth))
-            result.plain.update(found, truth)
-            result.banded.update(found, truth)
-        except InputError as error:
-            failures.append(Failure(dataset=pairs.key, method=method, image=record.name, error=str(error)))
-            continue
-        result.images.append(record.name)
-        result.times.append(time)
-    return result, failures
+    name: str
+    read: Callable[[], tuple[Labels, str]]
 
 
-def _truth(pairs: Pairs, index: int) -> tuple[Labels, str]:
+def truths_of_pairs(pairs: Pairs) -> list[Truth]:
+    """The labelled pairs."""
+    return [
+        Truth(name=record.name, read=partial(_read_pair, pairs, index))
+        for index, record in enumerate(pairs.samples.records)
+        if record.label is not None
+    ]
+
+
+def truths_of_folder(folder: Path) -> list[Truth]:
+    """A folder of label pictures (class ids); errors as `list_images`, and for an empty one."""
+    found = list_images(folder, recursive=True)
+    if not found:
+        raise InputError(f"{folder}: holds no picture; give the folder of true label maps")
+    return [Truth(name=name, read=partial(_read_file, path)) for name, path in found.items()]
+
+
+def _read_pair(pairs: Pairs, index: int) -> tuple[Labels, str]:
     sample, problems = pairs.samples.load(index)
     if sample is None or sample.labels is None:
         raise InputError(errors(problems)[0].message if errors(problems) else "its label cannot be read")
     return sample.labels, str(sample.meta.get("time", ""))
+
+
+def _read_file(path: Path) -> tuple[Labels, str]:
+    return read_labels(path), ""
+
+
+def score_labels(
+    truths: Sequence[Truth],
+    labels: Mapping[str, Path],
+    segmented: Segmented,
+    *,
+    dataset: str,
+    method: str,
+    missing: Mapping[str, str] | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Failure]:
+    """Score the label maps `labels` (name → file) into `segmented`; what could not be scored is given back."""
+    failures = []
+    for truth in truths:
+        try:
+            wanted, time = truth.read()
+            if truth.name not in labels:
+                raise InputError((missing or {}).get(truth.name, f"{method} gave no label map; run it on this pair"))
+            found = read_labels(labels[truth.name])
+            check_same_size(f"the label map {labels[truth.name].name}", _size(found), "its truth", _size(wanted))
+            segmented.plain.update(found, wanted)
+            segmented.banded.update(found, wanted)
+        except InputError as error:
+            failures.append(Failure(dataset=dataset, method=method, image=truth.name, error=str(error)))
+        else:
+            segmented.images.append(truth.name)
+            segmented.times.append(time)
+        advance()
+    return failures
 
 
 def _size(labels: Labels) -> tuple[int, int]:
