@@ -87,7 +87,7 @@ def test_kill_9_and_resume_with_loader_processes(tiny: MakeRecipe, tmp_path: Pat
     recipe = tiny(rounds=1, first_fusion=replace(BRIEF, steps=400), joint=NONE, checkpoint_every=3)
     recipe = replace(recipe, data=replace(recipe.data, workers=1))
     process = start_process(recipe, tmp_path / "cut")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not (tmp_path / "cut" / "checkpoint-00000006.pt").exists() and time.monotonic() < deadline:
         assert process.poll() is None, process.stdout and process.stdout.read()
         time.sleep(0.02)

@@ -14,8 +14,8 @@ def test_fields_at_any_depth_are_replaced() -> None:
     chosen = override(
         "joint",
         ["--joint.steps", "7", "--data.root", "/data", "--joint.augment.crop", "64", "--no-interaction",
-         "--joint.freeze", "fusion.*", "--data.remap", "1", "2", "3", "4", "--data.sources.0.weight", "2.5", "--precision", "fp32",
-         "--data.validation.split", "train", "--model.guide", "visible"],
+         "--joint.freeze", "fusion.*", "--data.remap", "1", "2", "3", "4", "--data.sources.0.weight", "2.5",
+         "--precision", "fp32", "--data.validation.split", "train", "--model.guide", "visible"],
     )  # fmt: skip
     assert (chosen.joint.steps, chosen.joint.augment.crop, chosen.joint.freeze) == (7, 64, ("fusion.*",))
     assert (chosen.data.root, chosen.data.remap) == ("/data", ((1, 2), (3, 4)))

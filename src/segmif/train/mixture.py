@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -70,6 +71,7 @@ class Mixture:
         Raises:
             InputError: a sample cannot be read, holds ids that are not classes, or is smaller than the crop.
         """
+        cv2.setNumThreads(1)  # a pool of threads does not survive the fork of a loader process, which would hang
         loader: DataLoader[Any] = DataLoader(
             _Positions(self, phase, workers, start),
             batch_size=phase.stage.batch,
@@ -77,6 +79,7 @@ class Mixture:
             num_workers=self.recipe.data.workers,
             pin_memory=workers.device.type == "cuda",
             worker_init_fn=_use_one_thread,
+            generator=torch.Generator(),  # else starting the loader would advance the numbers that dropout draws
         )
         for batch in loader:
             if isinstance(batch, InputError):
@@ -175,7 +178,5 @@ def to_batch(items: Sequence[Item]) -> Batch:
 
 
 def _use_one_thread(_: int) -> None:
-    import cv2
-
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
