@@ -30,7 +30,8 @@ class DilatedConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         if self.in_channels % 16 and input.device.type == "cpu" and torch.is_grad_enabled():
-            return self._conv_forward(input.contiguous(), self.weight.contiguous(), self.bias)
+            maps: Tensor = self._conv_forward(input.contiguous(), self.weight.contiguous(), self.bias)
+            return maps
         return super().forward(input)
 
 

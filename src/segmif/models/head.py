@@ -44,6 +44,6 @@ class MLPHead(nn.Module):
             assert isinstance(project, nn.Linear)
             with exact(feature):
                 weight, bias = mix @ project.weight, mix @ project.bias
-            stage = resize(F.conv2d(feature, weight[..., None, None], bias), size)
-            mixed = stage if mixed is None else mixed + stage
+            stage = F.conv2d(feature, weight[..., None, None], bias)
+            mixed = stage if mixed is None else mixed + resize(stage, size)
         return self.classify(self.dropout(F.relu(self.norm(mixed))))  # type: ignore[no-any-return]

@@ -29,8 +29,6 @@ def size_of(maps: Tensor) -> tuple[int, int]:
 
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear resampling of (B, C, H, W) to another size, pixel centres aligned (align_corners False)."""
-    if size_of(maps) == size:
-        return maps
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 

@@ -146,9 +146,9 @@ class MixMLP(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Truncated normal for linears, He (fan out) for convolutions, as is usual for this encoder."""
+    """Normal of deviation 0.02 for linears, He (fan out) for convolutions, as is usual for this encoder."""
     if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Conv2d):
         fan_out = module.weight.shape[2] * module.weight.shape[3] * module.out_channels // module.groups

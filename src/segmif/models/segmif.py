@@ -206,7 +206,7 @@ def _check_inputs(infrared: Tensor, visible: Tensor, guide: Tensor | None) -> No
         if name == "guide":
             check_batch(name, other, 1)
         check_same_size(name, size_of(other), "infrared", size_of(infrared))
-        if len(other) != len(infrared):
+        if other.shape[0] != infrared.shape[0]:
             raise InputError(
-                f"{name} has a batch of {len(other)} but infrared of {len(infrared)}: give one of each per pair"
+                f"{name} has a batch of {other.shape[0]} but infrared of {infrared.shape[0]}: give one of each per pair"
             )
