@@ -35,10 +35,11 @@ def photometric_visible(image: Picture, random: Random) -> Picture:
 
 
 def photometric_infrared(image: Picture, random: Random) -> Picture:
-    """Another gain control: contrast about the mean, level and gamma."""
-    image = _gamma(image, float(np.exp(random.uniform(-0.35, 0.35))))
+    """Another gain control: from a flat, bright picture to a dark one in which only warm things stand out."""
+    image = _gamma(image, float(np.exp(random.uniform(-0.4, 1.0))))
     mean = np.float32(image.mean())
-    return (image - mean) * np.float32(random.uniform(0.6, 1.3)) + mean + np.float32(random.uniform(-0.1, 0.1))
+    image = (image - mean) * np.float32(random.uniform(0.6, 1.3)) + mean
+    return image * np.float32(random.uniform(0.5, 1.1)) + np.float32(random.uniform(-0.05, 0.1))
 
 
 def night(image: Picture, random: Random) -> Picture:

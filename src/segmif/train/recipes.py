@@ -1,6 +1,7 @@
-"""The recipes: `reference`, `joint`, `fast`, `finetune`, `smoke` and the ablations; any field can be changed.
+"""The recipes: `reference`, `joint`, `fast`, `finetune`, `smoke`, those of shipped weights, and the ablations.
 
-Data sets are named as in the catalogue; where they lie is ``data.root``. Nothing here trains on MSRS or TNO.
+Any field can be changed on the command line. Data sets are named as in the catalogue; where they lie is ``data.root``.
+Nothing here trains on MSRS or TNO.
 """
 
 from __future__ import annotations
@@ -91,6 +92,48 @@ def joint() -> Recipe:
         data=real_pairs(),
         validate_every=500,
     )
+
+
+_SHIPPED_LOSS = LossConfig(target=0.0, intensity=1.0, gradient=1.0, source_ssim=0.1, segmentation=0.3)
+"""Brightness and texture of whichever source has more: measures better than imitating the VSM-WLS picture."""
+
+
+def _shipped(name: str, model: SegMiFConfig, segmentation: StageConfig, **changes: Any) -> Recipe:
+    """Segmentation on pixel-wise maxima, then fusion with its semantic features, then both together."""
+    seeing = replace(
+        blinded(256), scale=(0.6, 2.0), photometric_infrared=0.7, night=0.35, glare=0.12, misalign=0.3, drop=0.04
+    )
+    fusing = TransformConfig(
+        crop=160, scale=(0.5, 1.6), balance=0.0, photometric_visible=0.4, photometric_infrared=0.6, night=0.2
+    )
+    return Recipe(
+        name=name,
+        model=model,
+        segmentation_first=replace(segmentation, batch=8, augment=seeing),
+        first_fusion=StageConfig(steps=600, batch=4, learning_rate=6e-4, warmup=50, augment=fusing),
+        joint=StageConfig(
+            steps=400, batch=4, learning_rate=2e-4, head_factor=2.0, warmup=20,
+            augment=replace(seeing, crop=192, drop=0.0),  # of a white picture fusion must not learn
+        ),
+        loss=_SHIPPED_LOSS,
+        data=real_pairs(),
+        ema=0.995,
+        export="last",
+        **changes,
+    )  # fmt: skip
+
+
+def segmif_b0() -> Recipe:
+    """The shipped `segmif-b0`: the paper's cascade with a Mix Transformer B0, from random weights; hours on a CPU."""
+    stage = StageConfig(steps=1700, learning_rate=6e-4, warmup=100)
+    return _shipped("segmif-b0", SegMiFConfig.preset("segmif-b0", guide="average"), stage)
+
+
+def segmif_e0() -> Recipe:
+    """The shipped `segmif-e0`: the same cascade with an EfficientNet-Lite0 that has seen ImageNet."""
+    stage = StageConfig(steps=700, learning_rate=3e-4, head_factor=5.0, warmup=50)
+    model = SegMiFConfig.preset("segmif-e0")
+    return _shipped("segmif-e0", model, stage, encoder_start="imagenet")
 
 
 def fast() -> Recipe:
@@ -197,6 +240,8 @@ def _ablation(name: str) -> Callable[[], Recipe]:
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     **{make.__name__: make for make in (reference, joint, fast, finetune, smoke)},
+    "segmif-b0": segmif_b0,
+    "segmif-e0": segmif_e0,
     **{name: _ablation(name) for name in ABLATIONS},
 }
 """The recipes by name; each is made when asked for."""

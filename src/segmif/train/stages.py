@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from segmif.checks import unknown
-from segmif.color import rgb_to_ycrcb
+from segmif.color import rgb_to_ycrcb, ycrcb_to_rgb
 from segmif.losses import (
     fusion_loss,
     fusion_loss_round1,
@@ -41,7 +41,7 @@ def stage_losses(
 ) -> Losses:
     """The losses of one batch in a phase; `weights` are the dynamic (w_f, w_s)."""
     if phase.kind == "segmentation":
-        return segmentation_stage(network, batch, recipe)
+        return segmentation_stage(network, batch, recipe, phase.round)
     stage: Callable[..., Losses] = fusion_stage if phase.kind == "fusion" else joint_stage
     return stage(network, batch, recipe, phase.round, weights)
 
@@ -60,11 +60,15 @@ def fusion_stage(
     return _combined(fusion, segmentation, recipe, recipe.loss.round_factor / round_number, weights)
 
 
-def segmentation_stage(network: SegMiF, batch: Batch, recipe: Recipe) -> Losses:
-    """Train encoder and head on pictures the fusion network makes but does not learn from."""
+def segmentation_stage(network: SegMiF, batch: Batch, recipe: Recipe, round_number: int) -> Losses:
+    """Train encoder and head on pictures the fusion network makes but does not learn from.
+
+    In round 0 that network has learnt nothing yet; the pixel-wise maximum stands in for its pictures.
+    """
     network.eval()
     with torch.no_grad():
-        picture = segmentation_input(network, batch, recipe)
+        unfused = round_number == 0 and recipe.segment_input == "fused"
+        picture = maximum(batch) if unfused else segmentation_input(network, batch, recipe)
     assert network.head is not None
     network.encoder.train()
     network.head.train()
@@ -99,11 +103,18 @@ def fuse(network: SegMiF, batch: Batch, recipe: Recipe) -> SegMiFOutput:
 
 def segmentation_input(network: SegMiF, batch: Batch, recipe: Recipe) -> Tensor:
     """The RGB (B,3,H,W) a segmentation stage trains on: the fused picture, or without fusion in the ablations."""
-    infrared, visible = batch.infrared.expand_as(batch.visible), batch.visible
     if recipe.segment_input == "fused":
         return fuse(network, batch, recipe).fused_rgb
-    alternatives = {"infrared": infrared, "visible": visible, "maximum": torch.maximum(infrared, visible)}
-    return alternatives[recipe.segment_input]
+    if recipe.segment_input == "maximum":
+        return maximum(batch)
+    return batch.visible if recipe.segment_input == "visible" else batch.infrared.expand_as(batch.visible)
+
+
+def maximum(batch: Batch) -> Tensor:
+    """The brighter of infrared and luma in the colours of the visible picture, RGB (B,3,H,W) in [0, 1]."""
+    ycrcb = rgb_to_ycrcb(batch.visible)
+    brightest = torch.maximum(batch.infrared, ycrcb[:, :1])
+    return ycrcb_to_rgb(torch.cat((brightest, ycrcb[:, 1:]), dim=1)).clamp(0, 1)
 
 
 def _fusion_loss(fused_luma: Tensor, batch: Batch, recipe: Recipe, *, first: bool) -> Tensor:
