@@ -76,6 +76,8 @@ class View:
     def _window(self, image: Array, border: int) -> Array:
         height, width = image.shape[:2]
         bottom, right = self.top + self.height, self.left + self.width
+        assert -self.height < self.top < height, "a view shows part of the picture"
+        assert -self.width < self.left < width, "a view shows part of the picture"
         inside = image[max(0, self.top) : bottom, max(0, self.left) : right]
         outside = (max(0, -self.top), max(0, bottom - height), max(0, -self.left), max(0, right - width))
         if not any(outside):
