@@ -255,8 +255,9 @@ def _efficientnet(variant: str) -> dict[str, Any]:
 
 _PRESETS: dict[str, dict[str, Any]] = {
     **{name: {"encoder": encoder} for name, encoder in MIT_PRESETS.items()},
-    **{f"efficientnet_{name}": {"encoder": EfficientNetConfig(variant=name)} for name in EFFICIENTNET_VARIANTS},
+    **{f"efficientnet_{name}": _efficientnet(name) for name in EFFICIENTNET_VARIANTS},
     "segmif-b0": {"encoder": MIT_PRESETS["mit_b0"], "label_set": FMB},
+    "segmif-e0": {**_efficientnet("lite0"), "label_set": FMB, "head_channels": 128, "guide": "average"},
 }
 
 
