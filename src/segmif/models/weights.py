@@ -7,6 +7,7 @@ shape is an error, never a silent gap.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -49,7 +50,16 @@ class ModelRecord:
     """Measured scores by name, e.g. {"FMB mIoU": 0.41}."""
 
 
-SHIPPED: dict[str, ModelRecord] = {}
+_BEST_FIRST = ("segmif-e0", "segmif-b0")
+"""Shipped models in the order of their measured scores; the first one is the default of `segmif.load()`."""
+
+
+def _read_record(name: str) -> ModelRecord:
+    record = json.loads((SHIPPED_FOLDER / name / "record.json").read_text("utf-8"))
+    return ModelRecord(file=f"{name}/{store.WEIGHTS_NAME}", config=f"{name}/{store.CONFIG_NAME}", **record)
+
+
+SHIPPED = {name: _read_record(name) for name in _BEST_FIRST if (SHIPPED_FOLDER / name / "record.json").is_file()}
 
 
 def load_shipped(name: str) -> SegMiF:
