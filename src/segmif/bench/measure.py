@@ -27,6 +27,9 @@ from segmif.metrics.fusion.pair import select
 
 Scores = dict[str, float]
 
+_PAIRS_PER_PROCESS = 8
+"""Fewer pairs than this are measured sooner than another process has started."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -103,7 +106,7 @@ def measure_pairs(
     for _ in range(len(pairs.samples) - len(busy)):
         advance()
     work = partial(_measure, entries=tuple(entries), convention=convention, tasks=tasks)
-    outcomes = map_samples(work, subset(pairs.samples, busy), workers=min(workers, max(1, len(busy) // 2)))
+    outcomes = map_samples(work, subset(pairs.samples, busy), workers=min(workers, len(busy) // _PAIRS_PER_PROCESS))
     try:
         for index, found in zip(busy, outcomes, strict=True):
             name = pairs.samples.names[index]

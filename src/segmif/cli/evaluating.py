@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,9 +125,8 @@ def segmentation(request: LabelRequest, out: Path | None) -> int:
             raise InputError("give PREDICTED TRUTH, or --dataset NAME --root FOLDER with PREDICTED or --model")
         if request.protocol is None:
             raise InputError("how are the classes counted? give --protocol, e.g. fmb, mfnet, msrs, pst900")
-        return _score(
-            truths_of_folder(request.truth), tasks.label_maps(request.predicted), request.protocol, request, out
-        )
+        found = tasks.label_maps(request.predicted)
+        return _score(truths_of_folder(request.truth), found, request.protocol, request, out)
     pairs = open_named(request.dataset, request.root, limit=request.limit)
     truths = truths_of_pairs(pairs)
     if not truths:
@@ -145,7 +144,7 @@ def segmentation(request: LabelRequest, out: Path | None) -> int:
         warnings.simplefilter("ignore", InputWarning)
         with progress("labelling", len(truths)) as bar:
             made = pictures_of(network, labelled, Path(folder), advance=bar.advance)
-        return _score(truths, made.labels, counted, request, out, missing=dict(made.missing))
+        return _score(truths, made.labels, counted, request, out, missing=made.missing)
 
 
 def _only(pairs: Pairs, wanted: set[str]) -> Pairs:
@@ -155,11 +154,11 @@ def _only(pairs: Pairs, wanted: set[str]) -> Pairs:
 
 def _score(
     truths: Sequence[Truth],
-    labels: dict[str, Path],
+    labels: Mapping[str, Path],
     protocol: SegmentationProtocol | LabelSet | str,
     request: LabelRequest,
     out: Path | None,
-    missing: dict[str, str] | None = None,
+    missing: Mapping[str, str] | None = None,
 ) -> int:
     against = tasks.label_maps(request.against) if request.against else None
     with progress("scoring", len(truths) * (1 if against is None else 2)) as bar:
