@@ -37,11 +37,13 @@ def datasets(
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Also the paper and what trips people."),
 ) -> None:
     """List the data sets segmif reads: size, classes, and whether they are found below ROOT."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from segmif.data.catalog import CATALOG, find_locally
 
-    table = Table("name", "what", "pairs", "classes", "for", "licence", "found here, or where to get it")
+    table = Table(
+        "name", "what", "pairs", "classes", "for", "licence", Column("found here, or where to get it", no_wrap=True)
+    )
     for info in CATALOG.values():
         if info.name == "folder":
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
 
 import cv2
@@ -19,19 +20,29 @@ def map_samples(
 ) -> Iterator[Result]:
     """Yield ``function(dataset, index)`` for each index, in order.
 
-    With `workers` > 1, fresh processes (forking one that has threads can hang); function, data set and results must
-    be picklable. When the consumer stops early or Ctrl-C comes, what has not begun is dropped.
+    With `workers` > 1, function, data set and results must be picklable. When the consumer stops early or Ctrl-C
+    comes, what has not begun is dropped.
     """
     if workers <= 1:
         yield from (function(dataset, index) for index in range(len(dataset)))
         return
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_share, initargs=(function, dataset)
-    )
+    pool = ProcessPoolExecutor(workers, mp_context=clean_processes(), initializer=_share, initargs=(function, dataset))
     try:
         yield from pool.map(_call, range(len(dataset)), chunksize=4)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def clean_processes() -> BaseContext:
+    """Processes that start from a small server (or from nothing), not as a copy of this process.
+
+    OpenCV's threads, once used, do not survive a fork: a forked worker that calls OpenCV may hang for ever.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["segmif.data.transforms"])
+    return context
 
 
 _shared: tuple[Callable[[PairDataset, int], Any], PairDataset] | None = None

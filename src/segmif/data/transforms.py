@@ -9,10 +9,8 @@ Pictures go through OpenCV and numpy rather than kornia: on single pictures on a
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.context import BaseContext
 from typing import Any
 
 import cv2
@@ -26,6 +24,7 @@ from segmif.checks import InputError
 from segmif.data import effects
 from segmif.data.base import Boxes, PairDataset, PairSample
 from segmif.data.geometry import View, draw_view, rare_pixel, shifted, whole_view
+from segmif.data.parallel import clean_processes
 from segmif.io import Band, to_unit
 from segmif.labelsets import IGNORE
 
@@ -259,11 +258,7 @@ def collate(samples: Sequence[TensorSample]) -> SampleBatch:
 def make_loader(
     stream: TransformedDataset, *, batch: int, steps: int, start: int = 0, workers: int = 0
 ) -> DataLoader[Any]:
-    """Batches `start` to `start + steps` of a stream, as `SampleBatch`; workers use one thread each.
-
-    Workers are not forked from this process: OpenCV's threads, once used, do not survive a fork, and a worker that
-    calls OpenCV then may hang for ever.
-    """
+    """Batches `start` to `start + steps` of a stream, as `SampleBatch`; workers use one thread each."""
     positions = range(start * batch, (start + steps) * batch)
     return DataLoader(
         stream,
@@ -272,17 +267,8 @@ def make_loader(
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=_one_thread,
-        multiprocessing_context=_clean_processes() if workers else None,
+        multiprocessing_context=clean_processes() if workers else None,
     )
-
-
-def _clean_processes() -> BaseContext:
-    """Processes that start from a small server (or from nothing), not from a copy of this process."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
 
 
 def _one_thread(worker: int) -> None:
