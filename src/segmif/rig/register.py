@@ -81,8 +81,6 @@ class Registration:
                 "median_px": round(float(np.median(pixels)), 2) if len(pixels) else None,
                 "p95_px": round(float(np.percentile(pixels, 95)), 2) if len(pixels) else None,
                 "largest": self.parallax.peaks(),
-                    dict(zip(("x", "y", "right", "down"), peak, strict=True)) for peak in self.parallax.peaks()
-                ],
             },
         }
 
