@@ -54,7 +54,7 @@ def test_names_are_filtered(tiny: MakeRecipe, folder: Path) -> None:
     source = Source(dataset="folder", folder="own", split="all", only=("[a-c]",), leave_out=("b",))
     samples, kept = open_source(source, _own(tiny, folder).data)
     assert [samples.names[i] for i in kept] == ["a", "c"]
-    with pytest.raises(InputError, match="has 4 pairs but `only`/`leave_out` drop them all"):
+    with pytest.raises(InputError, match=r"has 4 pairs but `only`/`leave_out` drop them all"):
         open_source(replace(source, leave_out=("*",)), _own(tiny, folder).data)
 
 
@@ -165,7 +165,7 @@ def test_stage_without_a_source_and_recipe_without_data(tiny: MakeRecipe, folder
 
 
 def test_data_root_that_is_not_there(tiny: MakeRecipe, folder: Path) -> None:
-    with pytest.raises(InputError, match="nowhere: no such folder; say where the data sets are with --data.root"):
+    with pytest.raises(InputError, match=r"nowhere: no such folder; say where the data sets are with --data\.root"):
         Mixture(_own(tiny, folder, root=str(folder / "nowhere")))
 
 

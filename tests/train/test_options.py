@@ -32,6 +32,13 @@ def test_a_preset_replaces_the_model_and_keeps_the_classes() -> None:
     assert (chosen.model.fusion_channels, chosen.model.growth) == (64, 8)
 
 
+def test_a_label_set_replaces_the_classes() -> None:
+    model = override("finetune", ["--label-set", "mfnet"]).model
+    assert model.num_classes == 9
+    assert model.label_set is not None
+    assert model.label_set.name == "mfnet"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -41,7 +48,8 @@ def test_a_preset_replaces_the_model_and_keeps_the_classes() -> None:
         (["--fusion.steps"], "Missing value for argument '--fusion.steps'"),
         (["stray"], "Unrecognized options: stray"),
         (["--model", "mit_b9"], "unknown preset 'mit_b9': did you mean"),
-        (["--model"], "--model needs the name of a preset"),
+        (["--model"], "--model needs a name"),
+        (["--label-set", "mfnett"], "unknown label set 'mfnett': did you mean 'mfnet'"),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], message: str) -> None:

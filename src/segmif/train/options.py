@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from segmif.checks import InputError, require_extra, unknown
+from segmif.labelsets import label_set
 from segmif.models import SegMiFConfig
 from segmif.train.config import Recipe
 from segmif.train.recipes import RECIPES, recipe
@@ -18,7 +19,7 @@ from segmif.train.recipes import RECIPES, recipe
 def override(name: str, arguments: Sequence[str]) -> Recipe:
     """The recipe `name` with the fields given as ``--field.inner value`` replaced.
 
-    ``--model PRESET`` replaces the whole model, before its single fields.
+    ``--model PRESET`` replaces the whole model and ``--label-set NAME`` its classes, before any single fields.
 
     Raises:
         InputError: no such recipe or field, or a value that does not fit.
@@ -41,16 +42,26 @@ def override(name: str, arguments: Sequence[str]) -> Recipe:
 
 
 def _with_model(default: Recipe, arguments: list[str]) -> Recipe:
-    """Take ``--model PRESET`` out of the arguments and apply it; classes stay the recipe's."""
-    if "--model" not in arguments:
-        return default
-    at = arguments.index("--model")
-    if at + 1 == len(arguments):
-        raise InputError("--model needs the name of a preset, e.g. --model mit_b3")
-    preset = arguments[at + 1]
-    del arguments[at : at + 2]
-    model = SegMiFConfig.preset(preset, num_classes=default.model.num_classes, label_set=default.model.label_set)
+    """Take ``--model PRESET`` and ``--label-set NAME`` out of the arguments and apply them."""
+    model = default.model
+    preset, classes = _taken_out("--model", arguments), _taken_out("--label-set", arguments)
+    if preset is not None:
+        model = SegMiFConfig.preset(preset, num_classes=model.num_classes, label_set=model.label_set)
+    if classes is not None:
+        chosen = label_set(classes)
+        model = replace(model, label_set=chosen, num_classes=len(chosen))
     return replace(default, model=model)
+
+
+def _taken_out(option: str, arguments: list[str]) -> str | None:
+    if option not in arguments:
+        return None
+    at = arguments.index(option)
+    if at + 1 == len(arguments):
+        raise InputError(f"{option} needs a name, e.g. --model mit_b3 or --label-set mfnet")
+    name = arguments[at + 1]
+    del arguments[at : at + 2]
+    return name
 
 
 def describe_recipes() -> str:

@@ -1,0 +1,113 @@
+"""Steps per second of the fusion round: ``python benchmarks/training.py [--crop 320] [--batch 2] [--threads 2]``.
+
+Compares, in one run and on the same data: the network written out plainly (eager, float32, contiguous NCHW; the
+transcription the tests use as an oracle), and ours in float32 and bfloat16. A step is what the training loop does in
+round 1: guide features without gradient, fusion, loss against the target, backward, AdamW. The three take turns, and
+the fastest step of each counts, so that other work on the machine disturbs as little as may be.
+``--profile`` adds where our bfloat16 step spends its time.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.oracle.network import transcribe
+
+from segmif.color import rgb_to_ycrcb
+from segmif.losses import fusion_loss_round1
+from segmif.models import SegMiF, SegMiFConfig
+
+Step = Callable[[], float]
+
+
+def plain_step(network: SegMiF, infrared: Tensor, visible: Tensor, target: Tensor) -> Step:
+    """One optimiser step of the transcription."""
+    plain = transcribe(network)
+    optimizer = torch.optim.AdamW(plain.parameters(), 1e-4)
+    luma = rgb_to_ycrcb(visible)[:, :1]
+
+    def step() -> float:
+        with torch.no_grad():
+            semantic = network.encode_guide(target)
+        loss = fusion_loss_round1(plain(infrared, luma, semantic), target)
+        return _learn(loss, optimizer)
+
+    return step
+
+
+def our_step(network: SegMiF, infrared: Tensor, visible: Tensor, target: Tensor, dtype: torch.dtype) -> Step:
+    """One optimiser step as the training loop does it."""
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    infrared, visible = (image.to(memory_format=torch.channels_last) for image in (infrared, visible))
+    optimizer = torch.optim.AdamW(network.fusion.parameters(), 1e-4)
+
+    def step() -> float:
+        with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+            loss = fusion_loss_round1(network.fuse(infrared, visible, target).fused_luma, target)
+        return _learn(loss, optimizer)
+
+    return step
+
+
+def _learn(loss: Tensor, optimizer: torch.optim.Optimizer) -> float:
+    loss.backward()
+    nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def fastest(steps: dict[str, Step], rounds: int) -> dict[str, float]:
+    """Seconds of the fastest step of each, after one to warm up; they take turns."""
+    best = dict.fromkeys(steps, float("inf"))
+    for step in steps.values():
+        step()
+    for _ in range(rounds):
+        for name, step in steps.items():
+            begun = time.perf_counter()
+            step()
+            best[name] = min(best[name], time.perf_counter() - begun)
+    return best
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--crop", type=int, default=320)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--encoder", default="mit_b0")
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    shape = options.batch, 1, options.crop, options.crop
+    infrared, target, visible = torch.rand(shape), torch.rand(shape), torch.rand(shape[0], 3, *shape[2:])
+    networks = [SegMiF(SegMiFConfig.preset(options.encoder, num_classes=15)).eval() for _ in range(3)]
+    for network in networks[1:]:
+        network.load_state_dict(networks[0].state_dict())
+    steps = {
+        "plain float32 NCHW": plain_step(networks[0], infrared, visible, target),
+        "ours float32": our_step(networks[1], infrared, visible, target, torch.float32),
+        "ours bfloat16": our_step(networks[2], infrared, visible, target, torch.bfloat16),
+    }
+    seconds = fastest(steps, options.rounds)
+    print(f"fusion round, crop {options.crop}, batch {options.batch}, {options.threads} threads, {options.encoder}")
+    for name, value in seconds.items():
+        print(f"{name:20} {value:7.2f} s/step {1 / value:7.3f} steps/s {seconds['plain float32 NCHW'] / value:6.2f}x")
+    if options.profile:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            steps["ours bfloat16"]()
+        print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=15, max_name_column_width=40))
+
+
+if __name__ == "__main__":
+    main()

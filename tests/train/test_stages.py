@@ -1,0 +1,131 @@
+"""What each stage trains and how its loss is put together."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from segmif.color import rgb_to_ycrcb
+from segmif.losses import (
+    fusion_loss,
+    fusion_loss_round1,
+    max_gradient_loss,
+    max_intensity_loss,
+    segmentation_loss,
+    source_ssim_loss,
+)
+from segmif.models import SegMiF
+from segmif.train.config import LossConfig, Phase, Recipe, StageConfig, StageKind
+from segmif.train.mixture import Batch
+from segmif.train.optim import parameter_groups
+from segmif.train.stages import TRAINABLE, segmentation_input, stage_losses
+from tests.train.conftest import MakeRecipe
+
+
+@pytest.fixture
+def batch() -> Batch:
+    """Two pairs of 32x48; the second has labels of half weight."""
+    torch.manual_seed(0)
+    return Batch(
+        infrared=torch.rand(2, 1, 32, 48),
+        visible=torch.rand(2, 3, 32, 48),
+        target=torch.rand(2, 1, 32, 48),
+        labels=torch.randint(0, 15, (2, 32, 48)),
+        label_weight=torch.tensor([1.0, 0.5]),
+        names=["a", "b"],
+    )
+
+
+def _phase(kind: StageKind, number: int) -> Phase:
+    return Phase(index=0, kind=kind, round=number, stage=StageConfig())
+
+
+def _network(recipe: Recipe) -> SegMiF:
+    torch.manual_seed(1)
+    return SegMiF(replace(recipe.model, head_dropout=0.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "learning"),
+    [("fusion", 1, {"fusion"}), ("fusion", 2, {"fusion"}), ("segmentation", 1, {"encoder", "head"}),
+     ("joint", 3, {"fusion", "encoder", "head"})],
+)  # fmt: skip
+def test_gradients_reach_what_a_stage_trains_and_nothing_else(
+    tiny: MakeRecipe, batch: Batch, kind: StageKind, number: int, learning: set[str]
+) -> None:
+    recipe = tiny()
+    network = _network(recipe)
+    parameter_groups(network, TRAINABLE[kind], learning_rate=1, weight_decay=0)
+    before = {name: tensor.clone() for name, tensor in network.named_buffers()}
+    stage_losses(network, batch, recipe, _phase(kind, number))["loss"].backward()  # type: ignore[no-untyped-call]
+    reached = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert reached == learning
+    changed = {name.split(".")[0] for name, tensor in network.named_buffers() if not torch.equal(tensor, before[name])}
+    assert changed == learning & {"head"}, "a network that does not learn keeps its running statistics"
+
+
+def test_first_round_is_the_round_1_loss(tiny: MakeRecipe, batch: Batch) -> None:
+    recipe = tiny()
+    network = _network(recipe).eval()
+    losses = stage_losses(network, batch, recipe, _phase("fusion", 1))
+    fused = network.fuse(batch.infrared, batch.visible, batch.target).fused_luma
+    assert batch.target is not None
+    assert losses["loss"].item() == pytest.approx(fusion_loss_round1(fused, batch.target).item())
+
+
+def test_later_rounds_weigh_both_losses(tiny: MakeRecipe, batch: Batch) -> None:
+    recipe = tiny()
+    network = _network(recipe).eval()
+    losses = stage_losses(network, batch, recipe, _phase("fusion", 4), (1.5, 0.5))
+    output = network(batch.infrared, batch.visible, batch.target)
+    assert batch.target is not None
+    fusion = fusion_loss(output.fused_luma, batch.target)
+    segmentation = (_entropy(output.logits, batch, 0) + 0.5 * _entropy(output.logits, batch, 1)) / 2
+    assert losses["fusion"].item() == pytest.approx(fusion.item(), rel=1e-5)
+    assert losses["segmentation"].item() == pytest.approx(segmentation.item(), rel=1e-5)
+    expected = 1.5 * 0.4 / 4 * fusion + 0.5 * 0.8 * segmentation
+    assert losses["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def _entropy(logits: Tensor, batch: Batch, index: int) -> Tensor:
+    return segmentation_loss(logits[index : index + 1], batch.labels[index : index + 1])
+
+
+def test_source_terms_are_added_by_their_factors(tiny: MakeRecipe, batch: Batch) -> None:
+    loss = LossConfig(target=0.0, intensity=2.0, gradient=3.0, source_ssim=0.5)
+    recipe = tiny(loss=loss)
+    network = _network(recipe).eval()
+    fused = network.fuse(batch.infrared, batch.visible, batch.target).fused_luma
+    sources = batch.infrared, rgb_to_ycrcb(batch.visible)[:, :1]
+    expected = 2 * max_intensity_loss(fused, *sources) + 3 * max_gradient_loss(fused, *sources)
+    expected = expected + 0.5 * source_ssim_loss(fused, *sources)
+    losses = stage_losses(network, batch, recipe, _phase("fusion", 1))
+    assert losses["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_without_interaction_segmentation_does_not_reach_the_fusion_network(tiny: MakeRecipe, batch: Batch) -> None:
+    recipe = tiny(interaction=False, loss=LossConfig(joint_factor=0.0))
+    network = _network(recipe)
+    stage_losses(network, batch, recipe, _phase("joint", 2))["loss"].backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None or not p.grad.any() for p in network.fusion.parameters())
+    assert "segmentation" not in stage_losses(network, batch, recipe, _phase("fusion", 2))
+
+
+def test_segmentation_of_one_modality(tiny: MakeRecipe, batch: Batch) -> None:
+    network = _network(tiny())
+    infrared, visible, largest = (
+        segmentation_input(network, batch, tiny(segment_input=kind)) for kind in ("infrared", "visible", "maximum")
+    )
+    assert torch.equal(infrared, batch.infrared.expand(-1, 3, -1, -1))
+    assert torch.equal(visible, batch.visible)
+    luma = rgb_to_ycrcb(largest.clamp(0, 1))[:, 0]
+    assert (luma >= rgb_to_ycrcb(batch.visible)[:, 0] - 0.35).all()
+    assert not torch.equal(largest, visible)
+
+
+def test_class_weights_change_the_cross_entropy(tiny: MakeRecipe, batch: Batch) -> None:
+    plain, weighted = tiny(), tiny(loss=LossConfig(class_weights=(("person", 50.0),)))
+    network = _network(plain)
+    losses = [stage_losses(network, batch, r, _phase("segmentation", 1))["loss"].item() for r in (plain, weighted)]
+    assert losses[0] != pytest.approx(losses[1])
