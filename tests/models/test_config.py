@@ -67,6 +67,11 @@ def test_presets() -> None:
     named = SegMiFConfig.preset("mit_b0", label_set="mfnet", clamp=False)
     assert (named.num_classes, named.label_set, named.clamp) == (9, MFNET, False)
     assert SegMiFConfig.preset("segmif-b0").label_set == FMB
+    # (v - mean) / std of v in [0, 1] is (255 v - 127) / 128, what the ImageNet weights of EfficientNet-Lite expect
+    lite = SegMiFConfig.preset("segmif-e0")
+    assert [(v - m) / s for v, m, s in zip((0, 0.5, 1), lite.mean, lite.std, strict=True)] == pytest.approx(
+        [-127 / 128, 0.5 / 128, 1]
+    )
     assert SegMiFConfig.preset("segmif-b0", num_classes=4).label_set is None
 
 

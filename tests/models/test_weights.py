@@ -1,10 +1,12 @@
 """Adapters for foreign checkpoints, against `transformers`; what is wrong with a file is said in one line."""
 
 import hashlib
+import json
 import pickle
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import safetensors.torch
 import torch
@@ -89,6 +91,29 @@ def test_every_layout_and_wrapping(b0: tuple[Any, Path], tmp_path: Path) -> None
         state = encoder.state_dict()
         assert state.keys() == expected.keys()
         assert all(torch.equal(state[key], expected[key]) for key in expected)
+
+
+def test_hub_repositories_old_and_new(b0: tuple[Any, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, folder = b0
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    hub = {"someone/new-v1.0": folder, "someone/old-v1.0": tmp_path}
+
+    def download(repo_id: str, filename: str, **options: Any) -> str:
+        path = hub[repo_id] / filename
+        if not path.exists():
+            raise FileNotFoundError(f"{repo_id} has no {filename}")
+        return str(path)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    expected = load_segformer(model.state_dict()).state_dict()
+    for source in (*hub, tmp_path):
+        state = load_segformer(source).state_dict()
+        assert all(torch.equal(state[key], expected[key]) for key in expected)
+    hub["someone/empty"] = tmp_path / "nothing"
+    with pytest.raises(InputError, match=r"someone/empty: no such folder, and not to be had .*pytorch_model\.bin"):
+        load_segformer("someone/empty")
+    with pytest.raises(InputError, match=r"model\.safetensors: no such file"):
+        load_segformer(tmp_path.parent)
 
 
 def test_a_segmentation_model_gives_its_encoder(tmp_path: Path) -> None:
@@ -251,6 +276,16 @@ def test_shipped_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         file.write(b"x")
     with pytest.raises(InputError, match="not the file this version ships"):
         load_shipped("tiny")
+
+
+def test_records_lie_beside_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"name": "tiny", "data": "none", "licence": "Apache-2.0", "sha256": "0" * 64, "scores": {"mIoU": 0.1}}
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "record.json").write_text(json.dumps(values))
+    monkeypatch.setattr(weights, "SHIPPED_FOLDER", tmp_path)
+    record = weights._read_record("tiny")
+    assert (record.file, record.config) == ("tiny/model.safetensors", "tiny/config.json")
+    assert (record.sha256, record.scores) == (values["sha256"], values["scores"])
 
 
 def test_records_of_shipped_weights_are_true() -> None:

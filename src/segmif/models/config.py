@@ -248,11 +248,6 @@ def _efficientnet(variant: str) -> dict[str, Any]:
     return {"encoder": EfficientNetConfig(variant=variant), "mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 
 
-def _efficientnet(variant: str) -> dict[str, Any]:
-    """Its ImageNet weights expect (v − 127) / 128 of values 0..255."""
-    return {"encoder": EfficientNetConfig(variant=variant), "mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
-
-
 _PRESETS: dict[str, dict[str, Any]] = {
     **{name: {"encoder": encoder} for name, encoder in MIT_PRESETS.items()},
     **{f"efficientnet_{name}": _efficientnet(name) for name in EFFICIENTNET_VARIANTS},

@@ -28,6 +28,9 @@ Checkpoint = Mapping[str, Tensor] | str | os.PathLike[str]
 Renames = Mapping[str, str | None]
 """Their module to ours, None to leave it out; {i} is a counted part, {j} one that counts from 0 in both."""
 
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+_WEIGHTS_NAMES = (store.WEIGHTS_NAME, "pytorch_model.bin")
+
 SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
 """One folder per model: model.safetensors, config.json, README.md."""
 
@@ -228,7 +231,7 @@ def load_segformer(source: Checkpoint) -> MixTransformer:
     LayerNorm constants are NVlabs', as in the paper; `transformers` has 1e-5 where they have 1e-6.
 
     Args:
-        source: a checkpoint file, a folder or Hub id with `model.safetensors`, or a state dict.
+        source: a checkpoint file, a folder or Hub id with `model.safetensors` or `pytorch_model.bin`, or a state dict.
 
     ```python
     network = SegMiF(SegMiFConfig(num_classes=9), encoder=load_segformer("nvidia/mit-b0"))
@@ -258,9 +261,21 @@ def _open(source: Checkpoint, name: str) -> tuple[str, store.State]:
     if isinstance(source, Mapping):
         return f"the {name} state dict", store.plain_state(source, where=f"the {name} state dict")
     path = Path(source)
-    if not path.is_file() and (path.is_dir() or not path.suffix):
-        [path] = store.locate(source, (store.WEIGHTS_NAME,))
+    if path.is_dir() or not (path.is_file() or path.suffix in _SUFFIXES):
+        path = _weights_in(source)
     return str(source), store.read_state(path)
+
+
+def _weights_in(source: str | os.PathLike[str]) -> Path:
+    """The weights' file of a folder or Hub repository; those from before safetensors have another."""
+    folder = Path(source)
+    if folder.is_dir():
+        return next((p for name in _WEIGHTS_NAMES if (p := folder / name).is_file()), folder / store.WEIGHTS_NAME)
+    new, old = _WEIGHTS_NAMES
+    try:
+        return store.locate(source, (new,))[0]
+    except InputError:
+        return store.locate(source, (old,))[0]
 
 
 def _rename(state: Mapping[str, Tensor], names: Renames, *, first: int) -> store.State:
