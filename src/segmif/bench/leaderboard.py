@@ -27,7 +27,8 @@ _HEAD = """# Leaderboard
 Measured by segmif {version} on {date} with `python -m segmif.bench.leaderboard --root DATA`;
 {machine}.
 
-- **Fusion**: textbook definitions on grey ([metrics](metrics.md)), mean over pairs of the 8-bit pictures as saved. Each classic method fuses the luma and keeps the chroma of the visible picture. No single number is quality: the mean
+- **Fusion**: textbook definitions on grey ([metrics](metrics.md)), mean over pairs of the 8-bit pictures as saved.
+  Each classic method fuses the luma and keeps the chroma of the visible picture. No single number is quality: the mean
   rank only sorts the table, and metrics of F alone (EN, SD, SF, AG) also reward noise.
 - **Segmentation**: labels drawn by people; pooled IoU. Road scenes: mean over road, building, vegetation, person, car
   (FMB ids); crop and weed: all classes. The band leaves out 5 px about label boundaries, where the two cameras of
