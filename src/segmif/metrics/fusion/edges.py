@@ -36,17 +36,6 @@ def edges_of(gx: Gradient, gy: Gradient) -> Edges:
     return Edges(magnitude(gx, gy), angle)
 
 
-@kept
-def _sobel_edges(plane: Plane) -> Edges:
-    """Edges by Sobel with zeros outside."""
-    gx, gy = sobel(plane)
-    # One block for both: numpy asks the system for huge pages from 4 MiB on, and first touches cost far less.
-    strength, angle = np.empty((2, *gx.shape))
-    for rows in strips(*gx.shape):
-        strength[rows], angle[rows] = edges_of(gx[rows], gy[rows])
-    return Edges(strength, angle)
-
-
 def _sigmoid(x: Float, gain: float, slope: float, middle: float) -> Float:
     """gain / (1 + exp(−slope (x − middle)))."""
     power: Float = np.exp(slope * (middle - x))
@@ -69,16 +58,22 @@ def qabf(fused: Plane, infrared: Plane, visible: Plane) -> float:
     Q = 0.9994 / (1 + exp(−15 (G − 0.5))) · 0.9879 / (1 + exp(−22 (D − 0.8))), G = min(g_X, g_F) / max(g_X, g_F) and
     g_F where both are equal, D = 1 − |a_X − a_F| / (π/2), a = atan(gy / gx) and π/2 where gx = 0.
     """
-    references = _sobel_edges(infrared), _sobel_edges(visible)
-    strength = float(references[0].strength.sum() + references[1].strength.sum())
+    strength = _total_strength(infrared) + _total_strength(visible)
     if strength == 0:
         return 0.0
-    gx, gy = sobel(fused)
+    gradients = [sobel(plane) for plane in (infrared, visible, fused)]
     transferred = 0.0
-    for rows in strips(*gx.shape):
-        f = edges_of(gx[rows], gy[rows])
-        transferred += sum(edges_transferred(Edges(x.strength[rows], x.angle[rows]), f) for x in references)
+    for rows in strips(*fused.levels.shape):
+        a, b, f = (edges_of(gx[rows], gy[rows]) for gx, gy in gradients)
+        transferred += edges_transferred(a, f) + edges_transferred(b, f)
     return transferred / strength
+
+
+@kept
+def _total_strength(plane: Plane) -> float:
+    """Sum of the Sobel magnitude."""
+    gx, gy = sobel(plane)
+    return sum(float(magnitude(gx[rows], gy[rows]).sum()) for rows in strips(*gx.shape))
 
 
 @kept

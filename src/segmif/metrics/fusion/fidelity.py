@@ -8,7 +8,7 @@ import numpy as np
 
 from segmif.metrics.fusion.catalog import INFINITY, metric
 from segmif.metrics.fusion.plane import Float, Plane, kept
-from segmif.metrics.fusion.windows import Image, LocalMoments, Product, gaussian, multiply, rows_under, strips, valid
+from segmif.metrics.fusion.windows import Image, LocalMoments, Product, gaussian, multiply, strips, valid
 
 SCALES = 4
 GUARD = 1e-10
@@ -66,13 +66,11 @@ def _information_kept(x: LocalMoments, f: LocalMoments) -> float:
     return float(np.log(gain * gain * x.variance / (residual + NOISE) + 1).sum())
 
 
-@kept
-def _information(source: Plane, scale: int, product: Product) -> float:
-    """Σ log(1 + σ_X² / σ_n²) at a scale."""
-    moments = _moments(source, scale, product)
-    return sum(
-        float(np.log(_usable_variance(moments.rows(rows)) / NOISE + 1).sum()) for rows in strips(*moments.mean.shape)
-    )
+def _at_rows(source: Plane, scale: int, product: Product, rows: slice) -> LocalMoments:
+    """Local moments at some rows: looked up if other fused pictures will ask again, else computed for once."""
+    if source.shared:
+        return _moments(source, scale, product).rows(rows)
+    return LocalMoments.at(rows, _at_scale(source, scale), window(scale), product)
 
 
 def vif_with_product(fused: Plane, infrared: Plane, visible: Plane, product: Product) -> float:
@@ -81,13 +79,12 @@ def vif_with_product(fused: Plane, infrared: Plane, visible: Plane, product: Pro
     for scale in range(scale_count(fused)):
         product = product if scale == 0 else multiply
         image, blur = _at_scale(fused, scale), window(scale)
-        references = [_moments(source, scale, product) for source in (infrared, visible)]
-        for rows in strips(*references[0].mean.shape):
-            f = LocalMoments.of(rows_under(image, rows, blur), blur, product)
-            for k, reference in enumerate(references):
-                numerators[k] += _information_kept(reference.rows(rows), f)
-        for k, source in enumerate((infrared, visible)):
-            denominators[k] += _information(source, scale, product)
+        for rows in strips(image.shape[0] - len(blur) + 1, image.shape[1]):
+            f = LocalMoments.at(rows, image, blur, product)
+            for k, source in enumerate((infrared, visible)):
+                x = _at_rows(source, scale, product, rows)
+                numerators[k] += _information_kept(x, f)
+                denominators[k] += float(np.log(_usable_variance(x) / NOISE + 1).sum())
     return sum(n / d if d > 0 else 1.0 for n, d in zip(numerators, denominators, strict=True))
 
 

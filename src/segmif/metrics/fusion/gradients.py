@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segmif.metrics.fusion.catalog import INFINITY, metric
-from segmif.metrics.fusion.moments import LEVELS
-from segmif.metrics.fusion.plane import Float, Plane, kept
+from segmif.metrics.fusion.moments import LEVELS, count_levels
+from segmif.metrics.fusion.plane import Float, Levels, Plane, kept
 from segmif.metrics.fusion.windows import strips
 
 Integers = npt.NDArray[np.int16]
@@ -42,8 +42,8 @@ def squared_differences(plane: Plane) -> tuple[int, int]:
     """Sums of squared differences of horizontal and of vertical neighbours."""
     x = plane.levels
     pairs = ((x[:, 1:], x[:, :-1]), (x[1:], x[:-1]))
-    dx, dy = (np.bincount(np.maximum(p, q).ravel() - np.minimum(p, q).ravel(), minlength=256) for p, q in pairs)
-    return int(dx @ LEVELS**2), int(dy @ LEVELS**2)
+    dx, dy = (int(count_levels(cast("Levels", cv2.absdiff(p, q))) @ LEVELS**2) if p.size else 0 for p, q in pairs)
+    return dx, dy
 
 
 @metric("SF", source="Eskicioglu & Fisher, IEEE Trans. Commun. 43 (1995) 2959", bounds=(0.0, 361.0), fused_only=True)

@@ -9,28 +9,45 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from segmif.metrics.fusion.catalog import metric
-from segmif.metrics.fusion.plane import Plane, kept
+from segmif.metrics.fusion.plane import Levels, Plane, kept
+from segmif.metrics.fusion.windows import strips
 
 LEVELS = np.arange(256, dtype=np.int64)
 PSNR_CAP = 100.0
 """Decibels reported for identical pictures, instead of infinity."""
 
 
+_COUNTABLE = 1 << 24
+"""OpenCV counts in float32, exactly up to here."""
+
+
+def count_levels(*pictures: Levels) -> npt.NDArray[np.int64]:
+    """(256,) or (256, 256) number of pixels at each level, or pair of levels, of one or two pictures."""
+    counts = np.zeros((256,) * len(pictures), np.int64)
+    height, width = pictures[0].shape
+    for rows in strips(height, width, _COUNTABLE):
+        parts = [picture[rows] for picture in pictures]
+        channels = [*range(len(parts))]
+        part = cv2.calcHist(parts, channels, None, [256] * len(parts), [0.0, 256.0] * len(parts))
+        counts += part.reshape(counts.shape).astype(np.int64)
+    return counts
+
+
 @kept
 def histogram(plane: Plane) -> npt.NDArray[np.int64]:
     """(256,) number of pixels at each level."""
-    return np.bincount(plane.levels.ravel(), minlength=256)
+    return count_levels(plane.levels)
 
 
 @kept
 def joint_histogram(plane: Plane, other: Plane) -> npt.NDArray[np.int64]:
     """(256, 256) number of pixels at level i in `plane` and j in `other`."""
-    index = (plane.levels.astype(np.uint16) << 8) | other.levels
-    return np.bincount(index.ravel(), minlength=65536).reshape(256, 256)
+    return count_levels(plane.levels, other.levels)
 
 
 @kept

@@ -20,12 +20,14 @@ class SourcePair:
     Args:
         infrared: uint8 or float in [0, 1], (H, W) or (H, W, 3).
         visible: the same, same size. Either may be None if only metrics of the fused image alone are asked for.
+        keep: whether the large maps are kept for the next fused image; for one image they are not worth it.
 
     Raises:
         InputError: the pictures differ in size or are not of these kinds.
     """
 
-    def __init__(self, infrared: Any, visible: Any) -> None:
+    def __init__(self, infrared: Any, visible: Any, *, keep: bool = True) -> None:
+        self.keep = keep
         self.infrared: Levels | None = None if infrared is None else as_levels("infrared", infrared)
         self.visible: Levels | None = None if visible is None else as_levels("visible", visible)
         self._planes: dict[tuple[str, View], list[Plane]] = {}
@@ -66,7 +68,7 @@ class SourcePair:
         key = (name, view)
         if key not in self._planes:
             levels = self.infrared if name == "infrared" else self.visible
-            self._planes[key] = [] if levels is None else [Plane(x) for x in planes_of(levels, view)]
+            self._planes[key] = [] if levels is None else [Plane(x, self.keep) for x in planes_of(levels, view)]
         return self._planes[key]
 
     def _measure(self, info: MetricInfo, fused: list[Plane]) -> float:
@@ -129,4 +131,4 @@ def fusion_metrics(
     >>> fusion_metrics(grey, grey, 255 - grey, ["EN", "CC"])
     {'EN': 6.0, 'CC': 0.0}
     """
-    return SourcePair(infrared, visible).metrics(fused, which, convention)
+    return SourcePair(infrared, visible, keep=False).metrics(fused, which, convention)

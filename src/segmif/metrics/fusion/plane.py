@@ -26,10 +26,12 @@ class Plane:
 
     Attributes:
         levels: (H, W) uint8.
+        shared: whether other fused pictures will be measured against it, so that large maps are worth keeping.
         memory: what `@kept` functions have derived so far.
     """
 
-    def __init__(self, levels: Levels) -> None:
+    def __init__(self, levels: Levels, shared: bool = False) -> None:
+        self.shared = shared
         self.levels = np.ascontiguousarray(levels)
         self.memory: dict[Hashable, Any] = {}
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from segmif.metrics.fusion.catalog import metric
 from segmif.metrics.fusion.plane import Float, Plane, kept, weighted_mean
-from segmif.metrics.fusion.windows import Image, LocalMoments, gaussian, rows_under, strips
+from segmif.metrics.fusion.windows import Image, LocalMoments, gaussian, strips
 
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
@@ -56,12 +56,17 @@ def ssim(fused: Plane, infrared: Plane, visible: Plane) -> float:
     (2 μx μy + C1)(2 σxy + C2) / ((μx² + μy² + C1)(σx² + σy² + C2)),
     11 × 11 Gaussian window, σ 1.5, where it fits; C1 = (0.01·255)², C2 = (0.03·255)². Equal constants: 1.
     """
-    references = local_moments(infrared), local_moments(visible)
+    height, width = (side - 10 for side in fused.levels.shape)
     total = 0.0
-    for rows in strips(*references[0].mean.shape):
-        f = LocalMoments.of(rows_under(fused.levels, rows, window()), window())
-        total += sum(float(ssim_map(f, reference.rows(rows)).sum()) for reference in references)
-    return total / (2 * references[0].mean.size)
+    for rows in strips(height, width):
+        f = LocalMoments.at(rows, fused.levels, window())
+        total += sum(float(ssim_map(f, _at_rows(source, rows)).sum()) for source in (infrared, visible))
+    return total / float(2 * height * width)
+
+
+def _at_rows(source: Plane, rows: slice) -> LocalMoments:
+    """Local moments at some rows: looked up if other fused pictures will ask again, else computed for once."""
+    return local_moments(source).rows(rows) if source.shared else LocalMoments.at(rows, source.levels, window())
 
 
 @kept

@@ -59,9 +59,9 @@ def multiply(x: Image, y: Image) -> Float:
     return cast("Float", cv2.multiply(x, y, dtype=cv2.CV_64F))
 
 
-def strips(height: int, width: int) -> Iterator[slice]:
-    """Row ranges that cover `height` rows, each small enough to be worked on in the cache."""
-    step = max(1, _STRIP_PLACES // max(width, 1))
+def strips(height: int, width: int, places: int = _STRIP_PLACES) -> Iterator[slice]:
+    """Row ranges that cover `height` rows, each of about `places` places at most."""
+    step = max(1, places // width)
     return (slice(start, min(start + step, height)) for start in range(0, height, step))
 
 
@@ -100,6 +100,11 @@ class LocalMoments:
         return LocalMoments(
             rows_under(self.image, rows, self.window), self.window, self.product, self.mean[rows], self.variance[rows]
         )
+
+    @classmethod
+    def at(cls, rows: slice, image: Image, window: Float, product: Product = multiply) -> LocalMoments:
+        """Measure a picture at some rows of places only."""
+        return cls.of(rows_under(image, rows, window), window, product)
 
     def covariance(self, other: LocalMoments) -> Float:
         """Local covariance with another picture."""
