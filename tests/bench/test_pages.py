@@ -38,6 +38,11 @@ def test_the_command_writes_the_page(tmp_path):
         write_metrics([])
 
 
+def test_models_where_they_belong(monkeypatch):
+    monkeypatch.setattr(leaderboard.weights, "SHIPPED", {"segmif-b0": None, "segmif-cwfid": None})
+    assert leaderboard.default_methods() == ["segmif-b0", "segmif-cwfid@cwfid", "classic"]
+
+
 def test_the_leaderboard(tmp_path, tiny, capsys):
     write_pairs(tmp_path / "data" / "msrs")
     (tmp_path / "data" / "msrs" / "visible" / "00002N.png").write_bytes(b"no")

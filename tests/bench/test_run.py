@@ -150,6 +150,18 @@ def test_an_unreadable_source_has_no_hash(data, tmp_path, monkeypatch):
     assert [f["image"] for f in document["failures"]] == [NAMES[1]]
 
 
+def test_a_method_of_one_data_set(data, tmp_path):
+    write_pairs(data / "tno")
+    both = settings(data, "average@tno", "maximum", datasets=["msrs", "tno"])
+    document = run_benchmark(both, tmp_path / "cache").document
+    assert {name: list(part["summary"]) for name, part in document["fusion"].items()} == {
+        "msrs": ["maximum"],
+        "tno": ["average", "maximum"],
+    }
+    with pytest.raises(InputError, match="no method runs on msrs"):
+        run_benchmark(settings(data, "average@tno"), tmp_path / "cache")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

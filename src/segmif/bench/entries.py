@@ -7,7 +7,7 @@ networks run first, one after the other, and take part as the folder of what the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from segmif.bench.cache import code_version, digest, file_digest
 from segmif.bench.methods import METHODS, fuse_luma, get_method
 from segmif.checks import InputError, check_same_size, unknown
 from segmif.data.base import PairSample
+from segmif.data.catalog import CATALOG
 from segmif.io import read_image, to_unit
 from segmif.models import weights
 from segmif.pairing import list_images
@@ -119,11 +120,19 @@ class Folder:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What a user named: `kind` is ``"classic"``, ``"network"`` or ``"folder"``, `source` the path or model."""
+    """What a user named: `kind` is ``"classic"``, ``"network"`` or ``"folder"``, `source` the path or model.
+
+    `only` is the one data set it takes part in, None for all.
+    """
 
     name: str
     kind: str
     source: str
+    only: str | None = None
+
+    def runs_on(self, dataset: str) -> bool:
+        """Whether it takes part in a data set, by its name."""
+        return self.only is None or self.only == dataset
 
     def folder(self, dataset: str) -> Path:
         """The folder of results for a data set: ``{dataset}`` stands for its name, else a sub-folder of that name."""
@@ -138,6 +147,7 @@ def parse_methods(texts: list[str]) -> list[Spec]:
 
     A text is the name of a classic method, ``classic`` for all of them, the name of a shipped model, ``models`` for all
     of those, a Hub id, the path of a model or of a folder of fused pictures, or ``NAME=PATH`` to say what to call it.
+    ``…@DATASET`` at its end keeps it to one data set, such as a model made for it.
 
     Raises:
         InputError: it is none of these, or two have one name.
@@ -157,6 +167,9 @@ def parse_methods(texts: list[str]) -> list[Spec]:
 
 
 def _parse(text: str) -> list[Spec]:
+    body, at, only = text.rpartition("@")
+    if at and only in CATALOG:
+        return [replace(spec, only=only) for spec in _parse(body)]
     if text == "classic":
         return [Spec(name=name, kind="classic", source=name) for name in METHODS]
     if text == "models":

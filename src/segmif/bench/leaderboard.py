@@ -16,9 +16,9 @@ from segmif.bench.report import ReportFiles, write_report
 from segmif.bench.run import Advance, Progress, Settings, run_benchmark, silent
 from segmif.bench.tables import Document, markdown
 from segmif.io import write_text
+from segmif.models import weights
 
 DATASETS = ("msrs:test", "roadscene:test", "tno:test", "cwfid:test")
-METHODS = ("models", "classic")
 CLASSES = ("road", "building", "vegetation", "person", "car")
 """Classes of the segmentation mIoU on road scenes; on data without them all classes count."""
 
@@ -36,6 +36,12 @@ Measured by segmif {version} on {date} with `python -m segmif.bench.leaderboard 
 - **Published** rows are copied from papers: other code, other grey conversion, sometimes other pairs. They are not
   ranked.
 """
+
+
+def default_methods() -> list[str]:
+    """Shipped models and classic methods; the model of crop and weed only where it belongs."""
+    models = [f"{name}@cwfid" if name.endswith("cwfid") else name for name in weights.SHIPPED]
+    return [*models, "classic"]
 
 
 def leaderboard(document: Document) -> str:
@@ -80,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/leaderboard.md"))
     parser.add_argument("--report", type=Path, default=Path("out/leaderboard"), help="folder for report and cache")
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS))
-    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", default=default_methods())
     parser.add_argument("--limit", type=int, help="so many pairs of each data set at most")
     parser.add_argument("--workers", type=int, default=default_workers())
     parser.add_argument("--device", default="auto")

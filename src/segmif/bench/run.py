@@ -119,7 +119,7 @@ def run_benchmark(settings: Settings, cache: Path, *, progress: Progress = silen
     networks = _run_networks(specs, opened, entries, cache, settings, progress)
     result = Benchmark(document=_head(settings, infos, specs, opened, networks))
     for pairs in opened:
-        members = [entries[pairs.key][spec.name] for spec in specs]
+        members = [entries[pairs.key][spec.name] for spec in _present(specs, pairs)]
         _fusion(result, pairs, members, settings, store, cache, progress)
         if settings.segmentation:
             _segmentation(result, pairs, members, networks, settings)
@@ -136,14 +136,22 @@ def _check_distinct(opened: Sequence[Pairs]) -> None:
         raise InputError(f"two data sets are named {twice[0]!r}; name them apart, by split (NAME:SPLIT) or folder")
 
 
+def _present(specs: Sequence[Spec], pairs: Pairs) -> list[Spec]:
+    """The methods that take part in a data set."""
+    found = [spec for spec in specs if spec.runs_on(pairs.name)]
+    if not found:
+        raise InputError(f"no method runs on {pairs.name}; name one without @, or leave the data set out")
+    return found
+
+
 def _plain_entries(specs: Sequence[Spec], pairs: Pairs) -> dict[str, Entry]:
     """Entries that need no network."""
     found: dict[str, Entry] = {}
-    for spec in specs:
+    for spec in _present(specs, pairs):
         if spec.kind == "classic":
             found[spec.name] = Classic(name=spec.name)
         elif spec.kind == "folder":
-            found[spec.name] = Folder.of(spec.name, spec.folder(pairs.key.partition(":")[0]), pairs.samples.names)
+            found[spec.name] = Folder.of(spec.name, spec.folder(pairs.name), pairs.samples.names)
     return found
 
 
@@ -159,7 +167,7 @@ def _run_networks(
     networks = {}
     for spec in (spec for spec in specs if spec.kind == "network"):
         network = load_network(spec, device=settings.device, dtype=settings.dtype)
-        for pairs in opened:
+        for pairs in (pairs for pairs in opened if spec.runs_on(pairs.name)):
             with progress(f"{spec.name} on {pairs.key}", len(pairs.samples)) as bar:
                 entries[pairs.key][spec.name] = pictures_of(network, pairs, cache / "pictures", advance=bar.advance)
         networks[spec.name] = network.without_model()
@@ -323,7 +331,7 @@ def _show(
 ) -> None:
     """List the pictures of the pairs that are shown, as far as they are there."""
     for pairs in opened:
-        members = [entries[pairs.key][spec.name] for spec in specs]
+        members = [entries[pairs.key][spec.name] for spec in _present(specs, pairs)]
         classic = _picture_files(pairs, members, settings.pictures, cache)
         for index in shown_indices(len(pairs.samples), settings.pictures):
             record = pairs.samples.records[index]

@@ -24,6 +24,11 @@ class Pairs:
     licence: str = ""
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        """The key without the split."""
+        return self.key.partition(":")[0]
+
     def sources(self, index: int) -> str:
         """The key of the files of a pair.
 

@@ -116,7 +116,7 @@ def benchmark(
     methods: list[str] = typer.Option(
         ...,
         "--methods",
-        help="Names of classic methods (`classic`: all), models (`models`: all shipped), NAME=FOLDER.",
+        help="Names of classic methods (`classic`: all), models (`models`: all), NAME=FOLDER; METHOD@DATASET.",
     ),
     more: list[str] = typer.Argument(None, hidden=True),
     out: Path = typer.Option(..., "-o", "--out", metavar="REPORT", help="A folder, or the name of the .html page."),
