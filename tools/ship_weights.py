@@ -75,10 +75,10 @@ def segmentation_scores(model: segmif.Model, data: Path) -> dict[str, float]:
 def fusion_scores(
     model: segmif.Model, data: Path, title: str, dataset: str, split: str, *, every: int
 ) -> dict[str, float]:
-    """Mean of the fusion panel over every n-th pair, grey, plain definitions."""
+    """Mean of the fusion panel over every n-th pair, grey, plain definitions, and how many pairs these were."""
     pairs = open_dataset(dataset, data / dataset, split=split)
     rows = []
-    for index in range(0, len(pairs), every if dataset == "msrs" else 1):
+    for index in range(0, len(pairs), every):
         pair = pairs[index]
         result = model.predict(pair.infrared, pair.visible)
         rows.append(fusion_metrics(result.fused, result.infrared, result.visible, which=list(PANEL)))
@@ -131,7 +131,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("name")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--commit", required=True)
-    parser.add_argument("--every", type=int, default=1, help="measure every n-th MSRS test pair")
+    parser.add_argument("--every", type=int, default=1, help="measure fusion on every n-th pair")
     parser.add_argument("--trained-on", required=True)
     parser.add_argument("--licence", default="research only (CC BY-NC 4.0)")
     parser.add_argument("--summary", required=True)
