@@ -22,9 +22,9 @@ def window(scale: int) -> Float:
     return gaussian(taps, taps / 5)
 
 
-def scale_count(plane: Plane) -> int:
-    """How many of the 4 scales fit: all from 41 pixels of side on, one at 17."""
-    side, count = min(plane.levels.shape), 0
+def scale_count(side: int) -> int:
+    """How many of the 4 scales fit a picture of that shorter side: all from 41 pixels on, one at 17."""
+    count = 0
     for scale in range(SCALES):
         taps = len(window(scale))
         if scale > 0:
@@ -76,7 +76,7 @@ def _at_rows(source: Plane, scale: int, product: Product, rows: slice) -> LocalM
 def vif_with_product(fused: Plane, infrared: Plane, visible: Plane, product: Product) -> float:
     """V(A, F) + V(B, F) with `product` for the products of pixels at the first scale."""
     numerators, denominators = [0.0, 0.0], [0.0, 0.0]
-    for scale in range(scale_count(fused)):
+    for scale in range(scale_count(min(fused.levels.shape))):
         product = product if scale == 0 else multiply
         image, blur = _at_scale(fused, scale), window(scale)
         for rows in strips(image.shape[0] - len(blur) + 1, image.shape[1]):
@@ -114,7 +114,7 @@ def viff(fused: Plane, infrared: Plane, visible: Plane) -> float:
     each place from the source with the smaller gain g. Constant sources: 1. Sides below 41 pixels have fewer scales,
     the weights rescaled to sum 1.
     """
-    scales = scale_count(fused)
+    scales = scale_count(min(fused.levels.shape))
     result = 0.0
     for scale in range(scales):
         f = _moments(fused, scale, multiply)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from segmif.checks import InputError, check_batch
-from segmif.metrics.fusion.fidelity import GUARD, NOISE, SCALES, window
+from segmif.metrics.fusion.fidelity import GUARD, NOISE, scale_count, window
 from segmif.metrics.fusion.plane import Float
 from segmif.metrics.fusion.similarity import C1, C2
 from segmif.metrics.fusion.similarity import window as ssim_window
@@ -174,14 +174,10 @@ def _vif_of_source(x: Tensor, f: Tensor) -> Tensor:
     numerator = torch.zeros(len(f), dtype=f.dtype, device=f.device)
     denominator = torch.zeros_like(numerator)
     guard = max(GUARD, 1e3 * torch.finfo(f.dtype).eps)
-    for scale in range(SCALES):
+    for scale in range(scale_count(min(x.shape[1:]))):
         factor = window(scale)
         if scale > 0:
-            if min(x.shape[1:]) < len(factor):
-                break
             x, f = (_valid(image, factor)[:, ::2, ::2] for image in (x, f))
-        if min(x.shape[1:]) < len(factor):
-            break
         _, _, var_x, var_f, cov = _local_moments(x, f, factor)
         usable = (var_x >= guard) & (var_f >= guard) & (cov >= 0)
         var_x = torch.where(var_x < guard, 0.0, var_x)
