@@ -207,6 +207,16 @@ def test_flat_and_lonely_files(tmp_path: Path) -> None:
     assert report.sound
 
 
+def test_swapped_red_and_near_infrared(tmp_path: Path) -> None:
+    root = worlds.cwfid(tmp_path)
+    plants = worlds.labels(1, 3) > 0
+    bands = np.dstack([np.where(plants, low, high) for low, high in ((40, 90), (0, 0), (200, 60))]).astype(np.uint8)
+    worlds.save(root / "images/001_image.png", bands)
+    assert not any("001_image" in line for line in messages(check("cwfid", root), "bands"))
+    worlds.save(root / "images/001_image.png", bands[..., ::-1].copy())
+    assert any("001_image" in line and "may be swapped" in line for line in messages(check("cwfid", root), "bands"))
+
+
 def test_two_files_of_one_name(tmp_path: Path) -> None:
     root = worlds.paired(tmp_path)
     worlds.save(root / "visible/a.jpg", worlds.picture(1))

@@ -117,7 +117,7 @@ def _look(every: int, dataset: PairDataset, index: int) -> SampleFacts:
     return SampleFacts(
         name=record.name,
         split=record.split,
-        problems=problems + _flat_pictures(sample, str(record.visible)),
+        problems=problems + _odd_pictures(sample, str(record.visible)),
         size=sample.size,
         meta=dict(sample.meta),
         pixels=None if sample.labels is None else np.bincount(sample.labels.ravel(), minlength=256),
@@ -128,12 +128,15 @@ def _look(every: int, dataset: PairDataset, index: int) -> SampleFacts:
     )
 
 
-def _flat_pictures(sample: PairSample, where: str) -> list[Problem]:
+def _odd_pictures(sample: PairSample, where: str) -> list[Problem]:
+    """A picture of one value; near infrared in which plants are dark."""
     flat = [band for band in ("infrared", "visible") if np.ptp(getattr(sample, band)) == 0]
-    return [
-        Problem(kind="flat", where=where, message=f"the {band} picture has one value everywhere", severity="warning")
-        for band in flat
-    ]
+    messages = [("flat", f"the {band} picture has one value everywhere") for band in flat]
+    if sample.meta["infrared"] == "near" and sample.labels is not None:
+        plants = (sample.labels > 0) & (sample.labels != IGNORE)
+        if plants.any() and not plants.all() and sample.infrared[plants].mean() < sample.infrared[~plants].mean():
+            messages.append(("bands", "plants are darker than soil in near infrared: red and infrared may be swapped"))
+    return [Problem(kind=kind, where=where, message=text, severity="warning") for kind, text in messages]
 
 
 def _duplicates(facts: Sequence[SampleFacts]) -> list[list[str]]:

@@ -65,11 +65,6 @@ class DatasetInfo:
     meta: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    @property
-    def total(self) -> int:
-        """Published number of samples."""
-        return sum(self.sizes.values())
-
 
 def time_by_suffix(name: str) -> str | None:
     """MFNet and MSRS end a name with D or N.
