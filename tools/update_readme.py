@@ -1,0 +1,49 @@
+"""Write the table of models in README.md from the records of the shipped weights: python tools/update_readme.py"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segmif.io import write_text
+from segmif.models.weights import SHIPPED, SHIPPED_FOLDER
+
+BEGIN, END = "<!-- models: begin -->", "<!-- models: end -->"
+COLUMNS = {
+    "labels, all": "MSRS val mIoU all",
+    "day": "MSRS val mIoU day",
+    "night": "MSRS val mIoU night",
+    "person, night": "MSRS val person night",
+    "EN": "MSRS test EN",
+    "SD": "MSRS test SD",
+    "SF": "MSRS test SF",
+    "VIF": "MSRS test VIF",
+    "Qabf": "MSRS test Qabf",
+}
+
+
+def table() -> str:
+    """Markdown, the default model first."""
+    lines = ["| model | size | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for name, record in SHIPPED.items():
+        size = f"{(SHIPPED_FOLDER / record.file).stat().st_size / 1e6:.1f} MB"
+        values = [f"{record.scores[key]:.3g}" for key in COLUMNS.values()]
+        lines.append(f"| [{name}](src/segmif/weights/{name}/README.md) | {size} | " + " | ".join(values) + " |")
+    pairs = next(iter(SHIPPED.values())).scores["MSRS test pairs"]
+    lines += [
+        "",
+        "Labels: mean IoU over road, building, vegetation, person and car on the 30 hand-labelled MSRS validation pairs. "
+        f"Fusion: mean over {pairs:.0f} MSRS test pairs, grey, plain definitions. MSRS and TNO are never trained on; "
+        "the cards hold all scores, the data and the limits. The first row is the default.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Replace what stands between the markers."""
+    readme = Path("README.md")
+    before, rest = readme.read_text("utf-8").split(BEGIN)
+    write_text(readme, f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}")
+
+
+if __name__ == "__main__":
+    main()
