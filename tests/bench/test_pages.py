@@ -67,4 +67,4 @@ def test_the_leaderboard(tmp_path, tiny, capsys):
     assert "CDDFuse: published by its authors" in page
     assert "tiny on msrs: 4" in capsys.readouterr().out
     assert (tmp_path / "report" / "report.html").is_file()
-    assert str(tmp_path) not in page.replace(f"{tmp_path}/data/msrs/visible/00002N.png", "")
+    assert str(tmp_path) not in page, "no path of this machine enters the documentation"

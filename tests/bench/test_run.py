@@ -91,7 +91,7 @@ def test_a_network_runs_once_and_its_labels_count(data, tiny, tmp_path, monkeypa
     again = run_benchmark(chosen, tmp_path / "cache").document
     assert len(runs) == 4
     assert again["fusion"] == document["fusion"]
-    write_image(data / "msrs" / "infrared" / f"{NAMES[0]}.png", np.zeros(SIZE, np.uint8))
+    write_image(data / "msrs" / "infrared" / f"{NAMES[0]}.png", np.full(SIZE, 90, np.uint8))
     run_benchmark(chosen, tmp_path / "cache")
     assert len(runs) == 5
 

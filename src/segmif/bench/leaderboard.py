@@ -64,7 +64,7 @@ def make_leaderboard(settings: Settings, out: Path, report: Path, *, progress: P
     files = ReportFiles.of(report)
     result = run_benchmark(settings, files.cache, progress=progress)
     write_report(result, files)
-    write_text(out, leaderboard(result.document))
+    write_text(out, leaderboard(result.document).replace(f"{settings.root}/", ""))  # nobody needs our paths
     return result.document
 
 
