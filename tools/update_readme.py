@@ -31,8 +31,8 @@ def table() -> str:
     pairs = next(iter(SHIPPED.values())).scores["MSRS test pairs"]
     lines += [
         "",
-        "Labels: mean IoU over road, building, vegetation, person and car on the 30 hand-labelled MSRS validation pairs. "
-        f"Fusion: mean over {pairs:.0f} MSRS test pairs, grey, plain definitions. MSRS and TNO are never trained on; "
+        "Labels: mean IoU over road, building, vegetation, person and car on the 30 hand-labelled MSRS validation "
+        f"pairs. Fusion: mean over {pairs:.0f} MSRS test pairs, grey, plain definitions. MSRS and TNO are never trained on; "
         "the cards hold all scores, the data and the limits. The first row is the default.",
     ]
     return "\n".join(lines)
