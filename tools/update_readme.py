@@ -32,8 +32,8 @@ def table() -> str:
     lines += [
         "",
         "Labels: mean IoU over road, building, vegetation, person and car on the 30 hand-labelled MSRS validation "
-        f"pairs. Fusion: mean over {pairs:.0f} MSRS test pairs, grey, plain definitions. MSRS and TNO are never trained on; "
-        "the cards hold all scores, the data and the limits. The first row is the default.",
+        f"pairs. Fusion: mean over {pairs:.0f} MSRS test pairs, grey, plain definitions. MSRS and TNO are never "
+        "trained on; the cards hold all scores, the data and the limits. The first row is the default.",
     ]
     return "\n".join(lines)
 

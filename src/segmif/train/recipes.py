@@ -99,7 +99,10 @@ _SHIPPED_LOSS = LossConfig(target=0.0, intensity=1.0, gradient=1.0, source_ssim=
 
 
 def _shipped(name: str, model: SegMiFConfig, segmentation: StageConfig, **changes: Any) -> Recipe:
-    """Segmentation on pixel-wise maxima, then fusion with its semantic features, then both together."""
+    """Segmentation on pixel-wise maxima, then fusion with its semantic features.
+
+    No joint stage: 170 steps of one lowered the mean IoU of segmif-e0 on MSRS val from 0.78 to 0.69.
+    """
     seeing = replace(
         blinded(256), scale=(0.6, 2.0), photometric_infrared=0.7, night=0.35, glare=0.12, misalign=0.3, drop=0.04
     )
@@ -110,11 +113,7 @@ def _shipped(name: str, model: SegMiFConfig, segmentation: StageConfig, **change
         name=name,
         model=model,
         segmentation_first=replace(segmentation, batch=8, augment=seeing),
-        first_fusion=StageConfig(steps=600, batch=4, learning_rate=6e-4, warmup=50, augment=fusing),
-        joint=StageConfig(
-            steps=400, batch=4, learning_rate=2e-4, head_factor=2.0, warmup=20,
-            augment=replace(seeing, crop=192, drop=0.0),  # of a white picture fusion must not learn
-        ),
+        first_fusion=StageConfig(steps=900, batch=4, learning_rate=6e-4, warmup=50, augment=fusing),
         loss=_SHIPPED_LOSS,
         data=real_pairs(),
         ema=0.995,
