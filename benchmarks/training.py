@@ -3,7 +3,7 @@
 Compares, in one run and on the same data: the network written out plainly (eager, float32, contiguous NCHW; the
 transcription the tests use as an oracle), and ours in float32 and bfloat16. A step is what the training loop does in
 round 1: guide features without gradient, fusion, loss against the target, backward, AdamW. The three take turns, and
-the fastest step of each counts, so that other work on the machine disturbs as little as may be.
+the fastest step of each counts; where other work runs on the machine, compare the processor seconds (of all threads).
 ``--profile`` adds where our bfloat16 step spends its time.
 """
 
@@ -64,17 +64,16 @@ def _learn(loss: Tensor, optimizer: torch.optim.Optimizer) -> float:
     return loss.item()
 
 
-def fastest(steps: dict[str, Step], rounds: int) -> dict[str, float]:
-    """Seconds of the fastest step of each, after one to warm up; they take turns."""
-    best = dict.fromkeys(steps, float("inf"))
-    for step in steps.values():
-        step()
-    for _ in range(rounds):
+def fastest(steps: dict[str, Step], rounds: int) -> dict[str, tuple[float, float]]:
+    """Wall-clock and processor seconds of the fastest step of each, after one to warm up; they take turns."""
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
+    for turn in range(rounds + 1):
         for name, step in steps.items():
-            begun = time.perf_counter()
+            begun = time.perf_counter(), time.process_time()
             step()
-            best[name] = min(best[name], time.perf_counter() - begun)
-    return best
+            if turn:
+                measured[name].append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
+    return {name: (min(wall for wall, _ in rows), min(busy for _, busy in rows)) for name, rows in measured.items()}
 
 
 def main() -> None:
@@ -101,8 +100,10 @@ def main() -> None:
     }
     seconds = fastest(steps, options.rounds)
     print(f"fusion round, crop {options.crop}, batch {options.batch}, {options.threads} threads, {options.encoder}")
-    for name, value in seconds.items():
-        print(f"{name:20} {value:7.2f} s/step {1 / value:7.3f} steps/s {seconds['plain float32 NCHW'] / value:6.2f}x")
+    print("                       s/step  steps/s  faster  processor s  faster")
+    wall_plain, busy_plain = seconds["plain float32 NCHW"]
+    for name, (wall, busy) in seconds.items():
+        print(f"{name:20} {wall:8.2f} {1 / wall:8.3f} {wall_plain / wall:6.2f}x {busy:12.2f} {busy_plain / busy:6.2f}x")
     if options.profile:
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
             steps["ours bfloat16"]()

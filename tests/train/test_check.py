@@ -93,3 +93,12 @@ def test_resuming_with_another_number_of_processes(
     monkeypatch.setattr(loop, "join_workers", lambda _: Workers(count=2))
     with pytest.raises(InputError, match="was trained by 1 processes, now there are 2"):
         train(brief, tmp_path / "run", resume=True)
+
+
+def test_disk_that_fills_up_under_the_curves(tiny: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("segmif.train.journal.Journal.log_step", full)
+    with pytest.raises(InputError, match=r"run: cannot be written \(No space left on device\); free space"):
+        train(tiny(), tmp_path / "run")

@@ -132,9 +132,13 @@ def test_two_processes_compute_the_losses_of_one(tiny: MakeRecipe, tmp_path: Pat
         )
         for rank in range(2)
     ]
-    for process in processes:
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output
+    try:
+        for process in processes:
+            output, _ = process.communicate(timeout=250)
+            assert process.returncode == 0, output
+    finally:
+        for process in processes:
+            process.kill()
     for one, two in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):
         assert float(two["loss"]) == pytest.approx(float(one["loss"]), rel=1e-4)
 

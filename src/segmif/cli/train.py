@@ -28,12 +28,15 @@ def train_command(
     wants_help: bool = typer.Option(False, "--help", "-h", help="Show every option of the recipe."),
 ) -> None:
     """Train with a RECIPE. Every field of it is an option: `--data.root DIR --fusion.steps 500 --joint.batch 4`."""
-    from segmif.train.options import describe_recipes, override
+    from segmif.train.options import describe_options, describe_recipes, override
 
     if not recipe:
         typer.echo(context.get_help() if wants_help else describe_recipes())
         return
-    chosen = override(recipe, [*context.args, *(["--help"] if wants_help else [])])
+    if wants_help:
+        typer.echo(describe_options(recipe))
+        return
+    chosen = override(recipe, context.args)
     folder = output or Path("runs") / recipe
     if check:
         from segmif.train.check import dry_run

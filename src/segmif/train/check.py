@@ -30,7 +30,7 @@ def dry_run(recipe: Recipe, folder: Path) -> str:
     recipe = settle(recipe)
     if (folder / "recipe.json").exists():
         raise InputError(f"{folder}: holds a run already; continue it with --resume or choose another with -o")
-    beside = next(parent for parent in folder.absolute().parents if parent.is_dir())
+    beside = next(parent for parent in folder.absolute().parents if parent.exists())
     try:
         with tempfile.TemporaryDirectory(prefix=".segmif-check-", dir=beside) as temporary:
             run = Path(temporary) / "run"

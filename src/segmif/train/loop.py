@@ -67,6 +67,9 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False) -> Path:
             for phase in phases[run.phase :]:
                 _run_phase(run, phase, mixture, validation, journal)
             return _finish(run, validation, journal)
+    except OSError as error:  # a full disk under the curves; the checkpoints are whole
+        reason = error.strerror or error
+        raise InputError(f"{folder}: cannot be written ({reason}); free space and go on with --resume") from error
     finally:
         leave_workers(workers)
 

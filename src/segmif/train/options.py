@@ -23,14 +23,11 @@ def override(name: str, arguments: Sequence[str]) -> Recipe:
 
     Raises:
         InputError: no such recipe or field, or a value that does not fit.
-        SystemExit: ``--help`` is among the arguments; every field was printed.
     """
     tyro: Any = require_extra("tyro", "train")
     arguments = list(arguments)
     default = _with_model(recipe(name), arguments)
     kind = tyro.conf.AvoidSubcommands[Recipe]
-    if any(argument in ("--help", "-h") for argument in arguments):
-        tyro.cli(kind, default=default, args=["--help"], prog=f"segmif train {name}")
     _check_names(default, arguments)
     said = io.StringIO()
     try:
@@ -39,6 +36,19 @@ def override(name: str, arguments: Sequence[str]) -> Recipe:
     except SystemExit as error:
         raise InputError(_one_line(said.getvalue())) from error
     return chosen
+
+
+def describe_options(name: str) -> str:
+    """Every option of a recipe with its meaning and default.
+
+    Raises:
+        InputError: no such recipe.
+    """
+    tyro: Any = require_extra("tyro", "train")
+    default, text = recipe(name), io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        tyro.cli(tyro.conf.AvoidSubcommands[Recipe], default=default, args=["--help"], prog=f"segmif train {name}")
+    return text.getvalue()
 
 
 def _with_model(default: Recipe, arguments: list[str]) -> Recipe:

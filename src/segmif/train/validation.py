@@ -38,7 +38,6 @@ class Validation:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        trained_on = {(s.dataset, s.folder): s for s in recipe.data.sources}
         for source in (recipe.data.validation, recipe.data.fusion_validation):
             if source is None:
                 continue
@@ -47,10 +46,10 @@ class Validation:
                     f"validation on split {source.split!r} of {source.dataset}: choosing on a test split spoils it; "
                     "use val, or keep some training pairs aside (only, leave_out)"
                 )
-            samples, kept = open_source(source, recipe.data)
-            other = trained_on.get((source.dataset, source.folder))
-            if other is not None:
-                _check_apart({samples.names[i] for i in kept}, other, recipe)
+            names = _names(source, recipe)
+            for trained_on in recipe.data.sources:
+                if (trained_on.dataset, trained_on.folder) == (source.dataset, source.folder):
+                    _check_apart(names, _names(trained_on, recipe), source.dataset)
 
     def score(self, network: SegMiF, *, pictures: Path | None = None) -> dict[str, float]:
         """All scores by name: ``miou``, ``miou/night``, ``iou/person``, ``iou/night/person``, ``fusion/EN`` ...
@@ -82,7 +81,7 @@ class Validation:
     def _segmentation(self, network: SegMiF, source: Source, pictures: Path | None) -> dict[str, float]:
         classes = network.config.num_classes
         assert classes is not None
-        counts = {time: np.zeros((classes, classes), np.int64) for time in ("day", "night")}
+        counts = {period: np.zeros((classes, classes), np.int64) for period in ("day", "night")}
         for number, (sample, batch) in enumerate(self._batches(source, network)):
             if sample.labels is None:
                 continue
@@ -149,13 +148,17 @@ class Validation:
             write_image(path, np.asarray(overlaid.convert("RGB")))
 
 
-def _check_apart(names: set[str], source: Source, recipe: Recipe) -> None:
+def _names(source: Source, recipe: Recipe) -> set[str]:
     samples, kept = open_source(source, recipe.data)
-    shared = sorted(names.intersection(samples.names[i] for i in kept))
+    return {samples.names[index] for index in kept}
+
+
+def _check_apart(validated: set[str], trained: set[str], dataset: str) -> None:
+    shared = sorted(validated & trained)
     if shared:
         raise InputError(
-            f"{len(shared)} pairs of {source.dataset} are both trained on and validated on (first: {shared[0]}): keep "
-            "them apart with splits, `only` or `leave_out`"
+            f"{len(shared)} pairs of {dataset} are both trained on and validated on (first: {shared[0]}): keep them "
+            "apart with splits, `only` or `leave_out`"
         )
 
 
