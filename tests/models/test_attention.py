@@ -98,6 +98,14 @@ def test_pixels_have_no_order() -> None:
         torch.testing.assert_close(plain.flatten(2)[..., order], mixed.flatten(2), atol=1e-10, rtol=0)
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_results_are_channels_last(batch: int) -> None:
+    """So are concatenations of them, which for a batch of one depends on a stride that means nothing else."""
+    maps = [torch.randn(batch, CHANNELS, 6, 8).to(memory_format=torch.channels_last) for _ in range(3)]
+    infrared, visible = HierarchicalInteractiveAttention(CHANNELS, HEADS)(*maps)
+    assert torch.cat((infrared, visible), dim=1).is_contiguous(memory_format=torch.channels_last)
+
+
 def test_gradients_of_the_contexts() -> None:
     torch.manual_seed(0)
     attention = LinearAttention(6, 3).double()

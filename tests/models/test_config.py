@@ -2,7 +2,7 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmif.checks import InputError
@@ -46,6 +46,7 @@ configs = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(configs)
 def test_json_round_trip(config: SegMiFConfig) -> None:
     assert SegMiFConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config

@@ -19,7 +19,7 @@ def to_tokens(maps: Tensor) -> Tensor:
 
 def to_maps(tokens: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, N, C) to (B, C, H, W); a view, channels-last if the tokens are contiguous."""
-    return torch.unflatten(tokens.transpose(1, 2), 2, size)
+    return torch.unflatten(tokens, 1, size).permute(0, 3, 1, 2)
 
 
 def size_of(maps: Tensor) -> tuple[int, int]:
