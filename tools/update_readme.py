@@ -18,6 +18,7 @@ COLUMNS = {
     "SF": "MSRS test SF",
     "VIF": "MSRS test VIF",
     "Qabf": "MSRS test Qabf",
+    "pairs": "MSRS test pairs",
 }
 
 
@@ -28,11 +29,10 @@ def table() -> str:
         size = f"{(SHIPPED_FOLDER / record.file).stat().st_size / 1e6:.1f} MB"
         values = [f"{record.scores[key]:.3g}" for key in COLUMNS.values()]
         lines.append(f"| [{name}](src/segmif/weights/{name}/README.md) | {size} | " + " | ".join(values) + " |")
-    pairs = next(iter(SHIPPED.values())).scores["MSRS test pairs"]
     lines += [
         "",
         "Labels: mean IoU over road, building, vegetation, person and car on the 30 hand-labelled MSRS validation "
-        f"pairs. Fusion: mean over {pairs:.0f} MSRS test pairs, grey, plain definitions. MSRS and TNO are never "
+        "pairs. Fusion: mean over so many MSRS test pairs, grey, plain definitions. MSRS and TNO are never "
         "trained on; the cards hold all scores, the data and the limits. The first row is the default.",
     ]
     return "\n".join(lines)
