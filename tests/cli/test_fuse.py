@@ -16,6 +16,7 @@ from PIL import Image
 
 from segmif import io
 from segmif.cli import main
+from segmif.data.synthetic import synthetic_scene
 from segmif.infer import Model
 from segmif.video import VideoFile
 from tests.infer.conftest import scene
@@ -431,16 +432,26 @@ def test_ctrl_c_in_a_video_keeps_the_frames(fuse, tmp_path, monkeypatch):
     assert len(list(VideoFile(tmp_path / "out" / "v_fused_partial.mp4"))) == 2
 
 
-def test_align_composes_with_the_rigs_registration(fuse, pair, tmp_path, monkeypatch):
-    class Register:
-        @staticmethod
-        def align_pair(infrared, visible):
-            return np.full_like(infrared, 7), visible
-
-    monkeypatch.setitem(sys.modules, "segmif.rig.register", Register)
-    code, _, err = fuse(*pair, "-o", tmp_path / "out", "--align")
+def test_align_registers_the_infrared_and_says_where_it_cannot(fuse, tmp_path):
+    visible = synthetic_scene(3, size=(120, 160)).visible
+    infrared = synthetic_scene(3, size=(120, 160)).infrared
+    for name, picture in (("aligned", infrared), ("moved", np.roll(infrared, 8, axis=1)), ("dark", infrared[:, ::-1])):
+        io.write_image(tmp_path / "ir" / f"{name}.png", np.ascontiguousarray(picture))
+        io.write_image(tmp_path / "vis" / f"{name}.png", visible)
+    code, _, err = fuse(tmp_path / "ir", tmp_path / "vis", "-o", tmp_path / "out", "--align")
     assert code == 0
-    assert "infrared picture is of one value everywhere" in err[0]
+    notes = [line for line in err if "warning" in line]
+    assert len(notes) == 1
+    assert notes[0].startswith("segmif: warning: dark: not aligned: registration refused: too few edges in common")
+    fuse(tmp_path / "ir", tmp_path / "vis", "-o", tmp_path / "plain")
+    fused = {
+        (folder, name): io.read_image(tmp_path / folder / f"{name}_fused.png")[20:-20, 20:-20].astype(int)
+        for folder in ("out", "plain") for name in ("aligned", "moved", "dark")
+    }  # fmt: skip
+    np.testing.assert_array_equal(fused["out", "dark"], fused["plain", "dark"])
+    np.testing.assert_array_equal(fused["out", "aligned"], fused["plain", "aligned"])
+    apart = np.abs(fused["plain", "moved"] - fused["plain", "aligned"]).mean()
+    assert np.abs(fused["out", "moved"] - fused["plain", "aligned"]).mean() < 0.5 * apart
 
 
 # --- as a program -----------------------------------------------------------------------------------------------------
@@ -450,8 +461,18 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "import sys; from segmif.cli import main; sys.exit(main())", "fuse"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*command, *map(str, arguments)], text=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*command, *map(str, arguments)],
+        text=True,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_listen_to_ctrl_c,
     )
+
+
+def _listen_to_ctrl_c() -> None:
+    """Tests started in the background by a script inherit that Ctrl-C is ignored; a user's program does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_program_stopped_by_ctrl_c_in_the_middle_of_a_folder(tiny, tmp_path):
