@@ -13,7 +13,7 @@ import torch
 from segmif.checks import InputError
 from segmif.models import SegMiF
 from segmif.train import loop
-from segmif.train.config import StageConfig
+from segmif.train.config import Precision, StageConfig
 from segmif.train.journal import Journal
 from segmif.train.loop import DivergedError, train
 from segmif.train.mixture import Mixture
@@ -152,11 +152,12 @@ def test_accumulated_batches_give_the_losses_of_a_large_one(tiny: MakeRecipe, tm
         assert float(two["loss"]) == pytest.approx(float(one["loss"]), rel=1e-4)
 
 
-def test_bf16_follows_fp32(tiny: MakeRecipe, tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", ["bf16", "fp16"])
+def test_half_precision_follows_fp32(tiny: MakeRecipe, tmp_path: Path, half: Precision) -> None:
     recipe = tiny(rounds=1, first_fusion=BRIEF, segmentation=BRIEF, joint=NONE)
     train(recipe, tmp_path / "fp32")
-    train(replace(recipe, precision="bf16"), tmp_path / "bf16")
-    pairs = list(zip(curve(tmp_path / "fp32"), curve(tmp_path / "bf16"), strict=True))
+    train(replace(recipe, precision=half), tmp_path / half)
+    pairs = list(zip(curve(tmp_path / "fp32"), curve(tmp_path / half), strict=True))
     assert any(one["loss"] != two["loss"] for one, two in pairs)
     for one, two in pairs:
         assert float(two["loss"]) == pytest.approx(float(one["loss"]), rel=0.05)
