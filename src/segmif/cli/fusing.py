@@ -91,6 +91,8 @@ class Aligned(PairStream):
     def __init__(self, pairs: PairStream) -> None:
         super().__init__(name=pairs.name, rate=pairs.rate, length=pairs.length)
         self.pairs, self.notes = pairs, pairs.notes
+        self.refused: dict[str, str] = {}
+        """Why a pair was left as it was, by its name; filled by the threads that read."""
         self._align = _find_align()
 
     def __iter__(self) -> Iterator[StreamPair]:
@@ -98,10 +100,16 @@ class Aligned(PairStream):
             yield replace(pair, read=partial(self._read, pair))
 
     def _read(self, pair: StreamPair) -> tuple[io.Array, io.Array]:
-        return self._align(*pair.read())
+        return self._align(*pair.read(), on_refusal=partial(self.refused.__setitem__, pair.name))
 
 
-def _find_align() -> Callable[[io.Array, io.Array], tuple[io.Array, io.Array]]:
+def _notes(result: Result, pairs: PairStream) -> tuple[str, ...]:
+    """What the user should know about a result."""
+    refused = pairs.refused.pop(result.name, None) if isinstance(pairs, Aligned) else None
+    return (*result.notes, refused) if refused else result.notes
+
+
+def _find_align() -> Callable[..., tuple[io.Array, io.Array]]:
     try:
         return importlib.import_module("segmif.rig.register").align_pair  # type: ignore[no-any-return]
     except (ModuleNotFoundError, AttributeError) as error:
@@ -166,7 +174,7 @@ def _run_pictures(request: Request, pairs: PairStream, model: Model, places: Pla
             on_error=None if pairs.length == 1 else fail,
         )
         for result in results:
-            for note in result.notes:
+            for note in _notes(result, pairs):
                 account.note(result.name, note, bar)
             writers.submit(result)
             account.done += 1
@@ -234,7 +242,7 @@ def _run_video(request: Request, pairs: PairStream, model: Model, places: Places
         frames = itertools.islice(pairs, request.limit)
         try:
             for result in model.stream(frames, guide=request.guide, batch_size=request.batch_size):
-                for note in result.notes:
+                for note in _notes(result, pairs):
                     account.note(result.name, note, bar)
                 for output, writer in writers.items():
                     writer.write(result.picture(output, legend="all"), result.seconds)

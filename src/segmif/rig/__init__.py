@@ -1,1 +1,1 @@
-""""""
+"""From two loose cameras to aligned pairs: registration across the bands."""

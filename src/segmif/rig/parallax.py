@@ -15,7 +15,7 @@ from segmif.rig.homography import displacement_basis
 from segmif.rig.orientation import inner, orientation_field
 from segmif.rig.pyramid import Picture
 
-_SURE_PEAK = 4.0
+_SURE_PEAK = 3.5
 """Standard deviations by which the peak of a block's surface must stand out for its parallax to be believed."""
 _SURE_BOX = 3.0
 """The same for the blocks of a box together."""

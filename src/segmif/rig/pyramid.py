@@ -11,7 +11,7 @@ import numpy.typing as npt
 from segmif import io
 from segmif.color import luma
 from segmif.rig.blocks import Blocks, Floats, correlate_blocks, fit
-from segmif.rig.homography import Matrix, Model, Size, correction, normalised, resize_homography
+from segmif.rig.homography import Matrix, Model, Size, correction, map_points, normalised, resize_homography
 from segmif.rig.orientation import Field, Grey, Mask, inner, orientation_field, valid_area
 
 
@@ -77,6 +77,11 @@ class Level:
     def moved(self, move: Matrix, homography: Matrix) -> Matrix:
         """`homography` followed by a move given in pixels of this level."""
         return normalised(self._to_full @ move @ np.linalg.inv(self._to_full) @ homography)
+
+    def shifts_from(self, other: Matrix, homography: Matrix, points: Matrix) -> Floats:
+        """The shifts at `points` of this level by which blocks of `field(homography)` would choose `other` instead."""
+        move = normalised(np.linalg.inv(self._to_full) @ homography @ np.linalg.inv(other) @ self._to_full)
+        return map_points(move, points) - points
 
     def refined(self, homography: Matrix, model: Model, *, across: int, radius: int) -> tuple[Matrix, Blocks, Floats]:
         """A better homography, the blocks that say so, and the parameters that they chose."""

@@ -4,8 +4,8 @@
     >>> from segmif.data.synthetic import synthetic_scene
     >>> scene = synthetic_scene(3, size=(192, 256))
     >>> result = register(np.roll(scene.infrared, 4, axis=1), scene.visible)
-    >>> result.accepted, result.homography[:2, 2].round()  # 4 pixels back to the left
-    (True, array([-4.,  0.]))
+    >>> result.accepted, round(result.homography[0, 2])  # 4 pixels back to the left
+    (True, -4)
 
 The search is coarse to fine on edge directions, which both bands share (`segmif.rig.orientation`): every rotation,
 scale and shift of a small picture (`segmif.rig.search`), then blocks that climb their correlations
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmif.checks import InputError, InputWarning, check_min_size, unknown
-from segmif.rig.blocks import Blocks, Floats
+from segmif.rig.blocks import Blocks, Floats, correlate_blocks
 from segmif.rig.homography import (
     PARAMETERS,
     Matrix,
@@ -39,12 +39,16 @@ from segmif.rig.parallax import Parallax, block_parallax
 from segmif.rig.pyramid import Level, Picture
 from segmif.rig.search import Search, candidates
 
-__all__ = ["Model", "Parallax", "Registration", "Search", "align_pair", "register", "warp_infrared"]
+__all__ = ["Model", "Parallax", "Registration", "Search", "align_pair", "assess", "register", "warp_infrared"]
 
 _COARSE, _MIDDLE, _FINE = 160, 320, 640
 """Largest sides in pixels of the three levels."""
-_NEEDED = 6.0
-"""Evidence from which a registration is accepted. Pairs of different scenes reach 5, see docs/registration.md."""
+_BLOCKS, _RADIUS = 6, 8
+"""On the finest level: blocks side by side, and the shift in pixels up to which their parallax is seen."""
+_AS_GOOD = 0.95
+"""Share of the best evidence at which the start is kept: an aligned pair is not moved for a whim of its noise."""
+_NEEDED = 6.5
+"""Evidence from which a registration is accepted. Pairs of different scenes reach 6, see docs/registration.md."""
 _STEEPNESS = 4.0
 _AREA = (0.7, 1.45)
 """A correction that changes the picture's area by more than this is none."""
@@ -56,7 +60,7 @@ class Registration:
 
     Attributes:
         homography: (3, 3), infrared pixels to visible pixels.
-        quality: in [0, 1]; 0.5 is where it begins to be accepted, pairs of different scenes stay below 0.35.
+        quality: in [0, 1]; 0.5 is where it begins to be accepted, pairs of different scenes stayed below 0.43.
         accepted: whether to use it.
         reason: why it is accepted or refused, one line.
         parallax: what no homography of the model can mend.
@@ -100,7 +104,7 @@ def register(
         visible: likewise, any size; a smaller side of 160 pixels or more is best.
         initial: (3, 3) where to start, from a calibration or an earlier registration; by default the two pictures
             are taken to show the same field of view.
-        model: "homography" (shear and perspective only on clear evidence), "similarity" or "translation".
+        model: "homography", "similarity" or "translation"; the fewer freedoms, the less depth can bend the result.
         search: how far from `initial` to look; None refines within about 2 % of the larger side only.
 
     Raises:
@@ -108,9 +112,7 @@ def register(
     """
     if model not in PARAMETERS:
         raise unknown("model", str(model), PARAMETERS)
-    _check("infrared", infrared)
-    _check("visible", visible)
-    pictures = Picture(infrared, "infrared"), Picture(visible, "visible")
+    pictures = _pictures(infrared, visible)
     start = as_homography(initial) if initial is not None else resize_homography(*(p.size for p in pictures))
     rigid: Model = "translation" if model == "translation" else "similarity"
     homography = start
@@ -120,15 +122,36 @@ def register(
     homography, *_ = middle.refined(homography, rigid, across=5, radius=6)
     homography, *_ = middle.refined(homography, model, across=5, radius=4)
     fine = Level(*pictures, start, _FINE)
-    homography, blocks, parameters = fine.refined(homography, model, across=6, radius=8)
+    nearly = homography
+    homography, blocks, parameters = fine.refined(nearly, model, across=_BLOCKS, radius=_RADIUS)
     shifts = displacement_basis(blocks.centres, blocks.size, model) @ parameters
-    return _judged(homography, homography @ np.linalg.inv(start), pictures[1].size, blocks, shifts, fine.zoom)
+    unmoved = fine.shifts_from(start, nearly, blocks.centres)
+    if blocks.evidence(unmoved) > _AS_GOOD * blocks.evidence(shifts):
+        homography, shifts = start, unmoved
+    change = homography @ np.linalg.inv(start)
+    return _judged(homography, blocks, shifts, fine.zoom, sane=is_sane(change, pictures[1].size, area=_AREA))
 
 
-def _check(band: str, image: npt.NDArray[Any]) -> None:
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        raise InputError(f"the {band} picture has shape {image.shape}: expected (H, W) or (H, W, 3)")
-    check_min_size(f"the {band} picture", (image.shape[0], image.shape[1]))
+def assess(infrared: npt.NDArray[Any], visible: npt.NDArray[Any], homography: npt.ArrayLike) -> Registration:
+    """How good a given homography is for a pair: a `Registration` with it, nothing estimated but the parallax.
+
+    For the homography of a calibration (`segmif.rig.homography.plane_homography`) or of another pair of the same rig.
+
+    Raises:
+        InputError: as `register`.
+    """
+    pictures, given = _pictures(infrared, visible), as_homography(homography)
+    fine = Level(*pictures, given, _FINE)
+    blocks = correlate_blocks(fine.field(given), fine.visible, across=_BLOCKS, radius=_RADIUS)
+    return _judged(given, blocks, np.zeros((len(blocks.centres), 2)), fine.zoom, sane=True)
+
+
+def _pictures(infrared: npt.NDArray[Any], visible: npt.NDArray[Any]) -> tuple[Picture, Picture]:
+    for band, image in (("infrared", infrared), ("visible", visible)):
+        if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+            raise InputError(f"the {band} picture has shape {image.shape}: expected (H, W) or (H, W, 3)")
+        check_min_size(f"the {band} picture", (image.shape[0], image.shape[1]))
+    return Picture(infrared, "infrared"), Picture(visible, "visible")
 
 
 def _searched(level: Level, start: Matrix, search: Search, model: Model) -> Matrix:
@@ -142,12 +165,9 @@ def _searched(level: Level, start: Matrix, search: Search, model: Model) -> Matr
     return best
 
 
-def _judged(
-    homography: Matrix, change: Matrix, size: Size, blocks: Blocks, shifts: Floats, zoom: float
-) -> Registration:
+def _judged(homography: Matrix, blocks: Blocks, shifts: Floats, zoom: float, *, sane: bool) -> Registration:
     evidence = blocks.evidence(shifts)
     quality = evidence**_STEEPNESS / (evidence**_STEEPNESS + _NEEDED**_STEEPNESS)
-    sane = is_sane(change, size, area=_AREA)
     if not sane:
         reason = "refused: the best fit folds, mirrors or zooms the picture"
     elif quality < 0.5:
