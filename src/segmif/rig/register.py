@@ -60,7 +60,7 @@ class Registration:
 
     Attributes:
         homography: (3, 3), infrared pixels to visible pixels.
-        quality: in [0, 1]; 0.5 is where it begins to be accepted, pairs of different scenes stayed below 0.43.
+        quality: in [0, 1]; 0.5 is where it begins to be accepted, pairs of different scenes stayed below it.
         accepted: whether to use it.
         reason: why it is accepted or refused, one line.
         parallax: what no homography of the model can mend.
