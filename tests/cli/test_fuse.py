@@ -466,13 +466,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=_listen_to_ctrl_c,
     )
-
-
-def _listen_to_ctrl_c() -> None:
-    """Tests started in the background by a script inherit that Ctrl-C is ignored; a user's program does not."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_program_stopped_by_ctrl_c_in_the_middle_of_a_folder(tiny, tmp_path):
