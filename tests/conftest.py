@@ -8,7 +8,7 @@ import pytest
 import torch
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# A script that starts the tests in the background makes them, and what they start, ignore Ctrl-C; users' programs do not.
+# A script that starts tests in the background makes them, and what they start, ignore Ctrl-C; users' shells do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # pytest-xdist gives each core a worker of its own
 
