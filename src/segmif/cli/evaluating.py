@@ -21,7 +21,7 @@ from segmif.bench.sources import Pairs, open_pairs, subset
 from segmif.bench.tables import TIED, figures, measured_pairs, ordered
 from segmif.checks import InputError, InputWarning
 from segmif.cli.progress import progress
-from segmif.cli.showing import _print_table as print_table
+from segmif.cli.showing import print_table as print_table
 from segmif.data.base import Boxes
 from segmif.data.catalog import CATALOG
 from segmif.io import make_output_folder

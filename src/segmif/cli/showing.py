@@ -40,7 +40,7 @@ def run_demo(out: Path, *, model: str | None, device: str, dtype: str) -> int:
         paths = result.save(folder, outputs=_OUTPUTS)
         found = _largest(result) if result.labels is not None else "no labels: fusion only"
         rows.append((name, f"{_SIZE[1]}x{_SIZE[0]}", f"{seconds:.1f} s", found, str(paths["panel"])))
-    _print_table(("scene", "size", "time", "mostly", "look at"), rows, title=f"{network!r}")
+    print_table(("scene", "size", "time", "mostly", "look at"), rows, title=f"{network!r}")
     print(f"All pictures (fused, labels, overlay, panel): {folder}")
     return 0
 
@@ -72,11 +72,11 @@ def list_models() -> int:
     if not rows:
         print("This version ships no models: give `--model` a folder or a Hub id.")
         return 0
-    _print_table(("model", "size", "classes", "scores", "trained on", "licence"), rows)
+    print_table(("model", "size", "classes", "scores", "trained on", "licence"), rows)
     return 0
 
 
-def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, title: str | None = None) -> None:
+def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, title: str | None = None) -> None:
     """A table that fits the terminal; piped, one line per row."""
     from rich.console import Console
     from rich.table import Table
