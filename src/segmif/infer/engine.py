@@ -6,7 +6,7 @@ B batch, K classes, H, W picture size, h, w map size.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from torch import Tensor
 
 from segmif.checks import InputError, unknown
 from segmif.color import luma, rgb_to_ycrcb, ycrcb_to_rgb
+from segmif.infer.backends import Backend, make_backend
+from segmif.infer.backends.native import precision
 from segmif.infer.inputs import PreparedPair, Unit, resample
 from segmif.infer.tiling import Limits, SharedContexts, reduced_size, upsampled, windows
 from segmif.models import SegMiF
@@ -85,12 +87,18 @@ class Engine:
         network: put on `device`, in eval mode; its weights stay float32, autocast chooses what runs in `dtype`.
         device: where to.
         dtype: float32, bfloat16 or float16.
+        backend: what runs it on whole pictures, one of `segmif.infer.backends.BACKENDS`. Windows of larger ones are
+            always run by PyTorch as it is.
+
+    Raises:
+        InputError: the back end is not installed, or not for this device or dtype.
     """
 
-    def __init__(self, network: SegMiF, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, network: SegMiF, *, device: torch.device, dtype: torch.dtype, backend: str = "eager") -> None:
         self.network: SegMiF = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.device = device
         self.dtype = dtype
+        self.backend: Backend = make_backend(backend, self.network, device=device, dtype=dtype)
         self.limits = Limits()
 
     @property
@@ -111,13 +119,11 @@ class Engine:
         Raises:
             InputError: the device's memory is too small.
         """
-        with torch.inference_mode(), self._precision(), _memory_errors(pairs[0].size):
+        with torch.inference_mode(), _memory_errors(pairs[0].size):
             if self._fits(pairs[0].size):
                 return self._run_whole(pairs)
-            return [self._run_in_windows(pair) for pair in pairs]
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device.type, self.dtype)
+            with precision(self.device, self.dtype):
+                return [self._run_in_windows(pair) for pair in pairs]
 
     def _batch(self, pictures: Sequence[Unit]) -> Tensor:
         """Grey (H, W) or RGB (H, W, 3) pictures as (B, C, H, W) on the device."""
@@ -126,13 +132,13 @@ class Engine:
 
     def _run_whole(self, pairs: Sequence[PreparedPair]) -> list[Pixels]:
         guides = [pair.guide for pair in pairs if pair.guide is not None]
-        output = self.network(
+        fused, logits = self.backend(
             self._batch([pair.infrared for pair in pairs]),
             self._batch([pair.visible for pair in pairs]),
             self._batch(guides) if guides else None,
         )
-        logits = output.logits if output.logits is not None else [None] * len(pairs)
-        return [_pixels(rgb, maps) for rgb, maps in zip(output.fused_rgb, logits, strict=True)]
+        maps = logits if logits is not None else [None] * len(pairs)
+        return [_pixels(rgb, each) for rgb, each in zip(fused, maps, strict=True)]
 
     def _run_in_windows(self, pair: PreparedPair) -> Pixels:
         network, view = self.network, self.view_size(pair.size)

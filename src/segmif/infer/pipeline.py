@@ -38,9 +38,10 @@ class Model:
         name: what to call it.
         device: "auto", "cpu", "cuda", "cuda:1", "mps" ...
         dtype: "auto", "float32", "bfloat16" or "float16".
+        backend: what runs the network, one of `segmif.infer.backends.BACKENDS`.
 
     Raises:
-        InputError: no such device or dtype here.
+        InputError: no such device, dtype or back end here.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class Model:
         name: str = "segmif",
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
+        backend: str = "eager",
     ) -> None:
         chosen = choose_device(device)
         self.name = name
-        self.engine = Engine(network, device=chosen, dtype=choose_dtype(dtype, device=chosen))
+        self.engine = Engine(network, device=chosen, dtype=choose_dtype(dtype, device=chosen), backend=backend)
         self.label_set = _label_set(network)
 
     def __repr__(self) -> str:
@@ -217,6 +219,7 @@ def load(
     *,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
+    backend: str = "eager",
 ) -> Model:
     """A model by the name of a shipped one, a local folder, or a Hugging Face Hub id "owner/name".
 
@@ -224,10 +227,11 @@ def load(
         name: None for the default, the best one shipped.
         device: "auto" takes a GPU if there is one.
         dtype: "auto" takes bfloat16 where the hardware computes in it, else float32.
+        backend: what runs the network, one of `segmif.infer.backends.BACKENDS`.
 
     Raises:
-        InputError: no such model, files that are damaged, or no such device or dtype here. Files that could carry code
-            are refused, not opened.
+        InputError: no such model, files that are damaged, or no such device, dtype or back end here. Files that could
+            carry code are refused, not opened.
     """
     if name is None:
         if not weights.SHIPPED:
@@ -235,7 +239,7 @@ def load(
         name = next(iter(weights.SHIPPED))
     text = os.fspath(name)
     network = weights.load_shipped(text) if text in weights.SHIPPED else SegMiF.from_pretrained(_folder(text))
-    return Model(network, name=Path(text).name, device=device, dtype=dtype)
+    return Model(network, name=Path(text).name, device=device, dtype=dtype, backend=backend)
 
 
 def _folder(name: str) -> str:
