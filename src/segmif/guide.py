@@ -74,7 +74,8 @@ def make_guide(kind: str, infrared: Array, luma: Array) -> Picture:
     """The guide of a pair by its name, one of `GUIDE_KINDS`.
 
     Args:
-        kind: ``"vsm_wls"``, ``"visible"`` (the luma itself) or ``"average"`` (the mean of both).
+        kind: ``"vsm_wls"``, ``"visible"`` (the luma itself), ``"average"`` (the mean of both) or ``"maximum"`` (the
+            brighter of both).
         infrared: (H, W) float in [0, 1].
         luma: the visible picture's Y, same shape.
 
@@ -95,6 +96,7 @@ _MAKERS: dict[str, Callable[[Picture, Picture], Picture]] = {
     "vsm_wls": vsm_wls,
     "visible": lambda infrared, luma: luma.copy(),
     "average": _average,
+    "maximum": lambda infrared, luma: np.maximum(infrared, luma),
 }
 GUIDE_KINDS = tuple(_MAKERS)
 """Names `make_guide` knows."""

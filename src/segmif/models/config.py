@@ -7,14 +7,18 @@ guide its weights were trained with, normalisation. It travels beside the weight
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self, get_args
 
 from segmif.checks import InputError, unknown
-from segmif.labelsets import FMB, LabelSet, label_set
+from segmif.labelsets import CWFID, FMB, LabelSet, label_set
 
 Attention = Literal["none", "moam", "soam", "hia"]
-GuideKind = Literal["vsm_wls", "visible", "average"]
+GuideKind = Literal["vsm_wls", "visible", "average", "maximum"]
+Layout = Literal["cascade", "shared"]
+
+PAIR_CHANNELS = 5
+"""What the encoder of the shared layout sees: the guide in the colours of the visible picture, infrared, luma."""
 
 FORMAT_VERSION = 1
 """Version of `config.json`; a reader refuses any other."""
@@ -52,6 +56,8 @@ class MiTConfig:
     mlp_ratio: int = 4
     drop_path: float = 0.1
     """Stochastic depth of the last block; it grows linearly from 0 at the first."""
+    inputs: int = 3
+    """Channels of its input."""
 
     def __post_init__(self) -> None:
         for name in ("channels", "depths", "heads", "reductions"):
@@ -60,13 +66,14 @@ class MiTConfig:
             _check(len(value) == len(self.channels) >= 1, name, f"{len(self.channels)} numbers, one per stage", value)
         for width, heads in zip(self.channels, self.heads, strict=True):
             _check(width % heads == 0, "channels", f"a multiple of its {heads} heads", width)
-        _check(_is_count(self.mlp_ratio), "mlp_ratio", "a whole number >= 1", self.mlp_ratio)
+        for name in ("mlp_ratio", "inputs"):
+            _check(_is_count(getattr(self, name)), name, "a whole number >= 1", getattr(self, name))
         _check(_is_rate(self.drop_path), "drop_path", "a number in [0, 1)", self.drop_path)
 
     def first_stages(self, count: int) -> MiTConfig:
         """The same encoder, cut after `count` stages."""
         cut = {name: getattr(self, name)[:count] for name in ("channels", "depths", "heads", "reductions")}
-        return MiTConfig(**cut, mlp_ratio=self.mlp_ratio, drop_path=self.drop_path)
+        return replace(self, **cut)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +81,11 @@ class EfficientNetConfig:
     """An EfficientNet-Lite encoder: "lite0", "lite1" or "lite2"."""
 
     variant: str = "lite0"
+    inputs: int = 3
+    """Channels of its input."""
 
     def __post_init__(self) -> None:
+        _check(_is_count(self.inputs), "inputs", "a whole number >= 1", self.inputs)
         if self.variant not in EFFICIENTNET_VARIANTS:
             raise unknown("EfficientNet variant", str(self.variant), EFFICIENTNET_VARIANTS)
 
@@ -125,6 +135,10 @@ class SegMiFConfig:
 
     encoder: EncoderConfig | None = field(default_factory=lambda: MIT_PRESETS["mit_b0"])
     """None: an encoder of the user's own, given to `SegMiF(config, encoder=...)`, or none is needed."""
+    layout: Layout = "cascade"
+    """"cascade" is the paper's: semantic features of a guide, fusion at full resolution, segmentation of its picture.
+    "shared" runs the encoder once, on the pair and its guide together (`PAIR_CHANNELS`): its features guide a fusion
+    at stride 4 (`segmif.models.blend`), whose features the segmentation head reads beside them."""
     num_classes: int | None = None
     label_set: LabelSet | None = None
     """Names and colours of the classes."""
@@ -153,7 +167,8 @@ class SegMiFConfig:
     std: tuple[float, ...] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        for name, options in (("attention", get_args(Attention)), ("guide", get_args(GuideKind))):
+        for name, kind in (("attention", Attention), ("guide", GuideKind), ("layout", Layout)):
+            options = get_args(kind)
             if getattr(self, name) not in options:
                 raise unknown(name, str(getattr(self, name)), options)
         for name in ("fusion_channels", "growth", "attention_heads", "head_channels"):
@@ -162,6 +177,9 @@ class SegMiFConfig:
             _check(isinstance(getattr(self, name), bool), name, "true or false", getattr(self, name))
         _check(_is_rate(self.head_dropout), "head_dropout", "a number in [0, 1)", self.head_dropout)
         _check(self.fusion_channels % 2 == 0, "fusion_channels", "even", self.fusion_channels)
+        if self.layout == "shared" and self.encoder is not None:
+            expected = f"{PAIR_CHANNELS} in the shared layout"
+            _check(self.encoder.inputs == PAIR_CHANNELS, "encoder.inputs", expected, self.encoder.inputs)
         _check(
             self.fusion_channels % self.attention_heads == 0,
             "fusion_channels",
@@ -248,11 +266,20 @@ def _efficientnet(variant: str) -> dict[str, Any]:
     return {"encoder": EfficientNetConfig(variant=variant), "mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 
 
+def _shared(variant: str, **changes: Any) -> dict[str, Any]:
+    encoder = EfficientNetConfig(variant=variant, inputs=PAIR_CHANNELS)
+    narrow = {"fusion_channels": 32, "attention_heads": 4, "head_channels": 128}
+    return {**_efficientnet(variant), "encoder": encoder, "layout": "shared", "guide": "maximum", **narrow, **changes}
+
+
 _PRESETS: dict[str, dict[str, Any]] = {
     **{name: {"encoder": encoder} for name, encoder in MIT_PRESETS.items()},
     **{f"efficientnet_{name}": _efficientnet(name) for name in EFFICIENTNET_VARIANTS},
     "segmif-b0": {"encoder": MIT_PRESETS["mit_b0"], "label_set": FMB},
     "segmif-e0": {**_efficientnet("lite0"), "label_set": FMB, "head_channels": 128, "guide": "average"},
+    "segmif-lite": _shared("lite0", label_set=FMB),
+    "segmif-e2": _shared("lite2", label_set=FMB),
+    "segmif-cwfid": _shared("lite0", label_set=CWFID),
 }
 
 

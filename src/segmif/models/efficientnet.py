@@ -78,19 +78,20 @@ class EfficientNetLite(nn.Module):
 
     Args:
         variant: ``"lite0"``, ``"lite1"`` or ``"lite2"``.
+        inputs: channels of the image.
 
     Raises:
         InputError: unknown variant.
     """
 
-    def __init__(self, variant: str = "lite0") -> None:
+    def __init__(self, variant: str = "lite0", inputs: int = 3) -> None:
         super().__init__()
         if variant not in _CHANNELS:
             raise unknown("EfficientNet variant", variant, _CHANNELS)
-        self.variant = variant
+        self.variant, self.inputs = variant, inputs
         channels, depths = _CHANNELS[variant], _DEPTHS[variant]
         self.channels = tuple(channels[i] for i in _OUTPUTS)
-        self.stem = _conv_bn(3, 32, 3, 2)
+        self.stem = _conv_bn(inputs, 32, 3, 2)
         self.stages = nn.ModuleList()
         inputs = 32
         for outputs, depth, (expand, kernel, stride) in zip(channels, depths, _SHAPE, strict=True):
@@ -102,7 +103,7 @@ class EfficientNetLite(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
 
     def forward(self, image: Tensor, stages: int = 4) -> list[Tensor]:
-        """(B, 3, H, W) normalised RGB to the first `stages` feature maps, fine to coarse."""
+        """(B, `inputs`, H, W) normalised image to the first `stages` feature maps, fine to coarse."""
         features: list[Tensor] = []
         x = F.relu6(self.stem(image))
         for index, stage in enumerate(self.stages):

@@ -34,7 +34,7 @@ def build_encoder(config: EncoderConfig, stages: int) -> Encoder:
     """A freshly initialised encoder, with no more stages than are read."""
     if isinstance(config, MiTConfig):
         return MixTransformer(config.first_stages(stages))
-    return EfficientNetLite(config.variant)
+    return EfficientNetLite(config.variant, config.inputs)
 
 
 def config_of(encoder: Encoder) -> EncoderConfig | None:
@@ -42,7 +42,7 @@ def config_of(encoder: Encoder) -> EncoderConfig | None:
     if isinstance(encoder, MixTransformer):
         return encoder.config
     if isinstance(encoder, EfficientNetLite):
-        return EfficientNetConfig(variant=encoder.variant)
+        return EfficientNetConfig(variant=encoder.variant, inputs=encoder.inputs)
     return None
 
 

@@ -26,9 +26,10 @@ class MixTransformer(nn.Module):
         super().__init__()
         self.config = config
         self.channels = config.channels
+        self.inputs = config.inputs
         blocks = sum(config.depths)
         rates = iter([config.drop_path * i / max(blocks - 1, 1) for i in range(blocks)])
-        inputs = (3, *config.channels)
+        inputs = (config.inputs, *config.channels)
         self.stages = nn.ModuleList(
             Stage(
                 inputs[i],
@@ -44,7 +45,7 @@ class MixTransformer(nn.Module):
         self.apply(_initialise)
 
     def forward(self, images: Tensor, stages: int = 4) -> list[Tensor]:
-        """Normalised images (B, 3, H, W), H, W >= 32, to maps (B, C, ⌈H/s⌉, ⌈W/s⌉), s = 4, 8, 16, 32.
+        """Normalised images (B, `config.inputs`, H, W), H, W >= 32, to maps (B, C, ⌈H/s⌉, ⌈W/s⌉), s = 4, 8, 16, 32.
 
         Args:
             images: the batch.

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from segmif.checks import InputError, check_batch, check_same_size
 from segmif.color import rgb_to_ycrcb, ycrcb_to_rgb
 from segmif.models import store
-from segmif.models.config import SegMiFConfig
+from segmif.models.blend import BlendNetwork, blend
+from segmif.models.config import PAIR_CHANNELS, SegMiFConfig
 from segmif.models.encoders import Encoder, build_encoder, config_of
 from segmif.models.fusion import FusionNetwork
 from segmif.models.head import MLPHead
@@ -67,8 +68,13 @@ class SegMiF(nn.Module):
             config = replace(config, encoder=config_of(encoder))
         self.config = config
         self.encoder = _encoder(config, encoder)
-        channels = self.encoder.channels if self.encoder is not None else ()
-        self.fusion = FusionNetwork(config, channels)
+        channels = tuple(self.encoder.channels) if self.encoder is not None else ()
+        self.fusion: FusionNetwork | BlendNetwork
+        if config.layout == "shared":
+            self.fusion = BlendNetwork(config, channels)
+            channels = (*channels, config.fusion_channels)
+        else:
+            self.fusion = FusionNetwork(config, channels)
         self.head = (
             MLPHead(channels, config.num_classes, channels=config.head_channels, dropout=config.head_dropout)
             if config.num_classes is not None
@@ -84,13 +90,16 @@ class SegMiF(nn.Module):
             infrared: (B, 1, H, W) in [0, 1], H, W >= 32.
             visible: (B, 3, H, W) RGB in [0, 1], registered to `infrared`.
             guide: (B, 1, H, W) in [0, 1], the grey image the semantic features are taken from. None: the guide the
-                weights were trained with (`config.guide`) as far as the network can make it: "visible" is the luma
-                and "average" its mean with infrared. "vsm_wls" cannot be made here; the average stands in for it,
-                with a warning. Make it by `segmif.guide.vsm_wls`, as `segmif.load(...).predict` does.
+                weights were trained with (`config.guide`) as far as the network can make it: "visible" is the luma,
+                "average" its mean with infrared, "maximum" the brighter of both. "vsm_wls" cannot be made here; the
+                average stands in for it, with a warning. Make it by `segmif.guide.vsm_wls`, as
+                `segmif.load(...).predict` does.
 
         Raises:
             InputError: a wrong shape, an integer dtype, sides below 32, or sizes that differ.
         """
+        if self.config.layout == "shared":
+            return self.fuse_and_segment(infrared, visible, guide)
         fused = self.fuse(infrared, visible, guide)
         return fused if self.head is None else replace(fused, logits=self.segment(fused.fused_rgb))
 
@@ -98,24 +107,73 @@ class SegMiF(nn.Module):
         """The first half of `forward`, for fusion alone; the output has no logits."""
         _check_inputs(infrared, visible, guide)
         ycrcb = rgb_to_ycrcb(visible)
-        luma, chroma = ycrcb[:, :1], ycrcb[:, 1:]
+        luma = ycrcb[:, :1]
         semantic: list[Tensor] = []
+        if isinstance(self.fusion, BlendNetwork):
+            if self.config.attention != "none":
+                semantic = self._pair_features(infrared, ycrcb, guide, stages=2)
+            return self._fused(self.fusion(infrared, luma, self._semantic(semantic)), ycrcb)
         if self.config.attention != "none":
             guide = self._default_guide(infrared, luma) if guide is None else guide
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.detach_semantic):
                 semantic = self.encode_guide(guide)
-        fused_luma = self.fusion(infrared, luma, semantic)
-        fused_rgb = ycrcb_to_rgb(torch.cat((fused_luma, chroma), dim=1))
+        return self._fused(self.fusion(infrared, luma, semantic), ycrcb)
+
+    def fuse_and_segment(
+        self, infrared: Tensor, visible: Tensor, guide: Tensor | None = None, *, interaction: bool = True
+    ) -> SegMiFOutput:
+        """`forward` of the shared layout: one pass of the encoder over the pair serves fusion and segmentation.
+
+        Args:
+            infrared: (B, 1, H, W) in [0, 1].
+            visible: (B, 3, H, W) RGB in [0, 1].
+            guide: see `forward`.
+            interaction: off, no gradient of the segmentation reaches the fusion network.
+
+        Raises:
+            InputError: a network of the other layout, or as `forward`.
+        """
+        if not isinstance(self.fusion, BlendNetwork):
+            raise InputError("a cascade segments its fused picture: call the network itself, or fuse() and segment()")
+        _check_inputs(infrared, visible, guide)
+        ycrcb = rgb_to_ycrcb(visible)
+        luma = ycrcb[:, :1]
+        stages = self._pair_features(infrared, ycrcb, guide, stages=self.config.encoder_stages)
+        features = self.fusion.features(infrared, luma, self._semantic(stages[:2]))
+        fused = self._fused(blend(infrared, luma, self.fusion.coefficients(features)), ycrcb)
+        if self.head is None:
+            return fused
+        return replace(fused, logits=self.head([*stages, features if interaction else features.detach()]))
+
+    def _fused(self, fused_luma: Tensor, ycrcb: Tensor) -> SegMiFOutput:
+        """A fused luma in the colours of the visible picture."""
+        fused_rgb = ycrcb_to_rgb(torch.cat((fused_luma, ycrcb[:, 1:]), dim=1))
         if self.config.clamp:
             fused_rgb = fused_rgb.clamp(0, 1)
         return SegMiFOutput(fused_luma=fused_luma, fused_rgb=fused_rgb, logits=None)
+
+    def _pair_features(self, infrared: Tensor, ycrcb: Tensor, guide: Tensor | None, *, stages: int) -> list[Tensor]:
+        """The encoder's stages of the guide in the visible colours, infrared and luma, as five channels."""
+        if self.encoder is None:
+            return []
+        luma, chroma = ycrcb[:, :1], ycrcb[:, 1:]
+        guide = self._default_guide(infrared, luma) if guide is None else guide
+        coloured = (ycrcb_to_rgb(torch.cat((guide, chroma), dim=1)).clamp(0, 1) - self.mean) / self.std
+        grey = (torch.cat((infrared, luma), dim=1) - self.mean.mean()) / self.std.mean()
+        features: list[Tensor] = self.encoder(torch.cat((coloured, grey), dim=1), stages)
+        return features
+
+    def _semantic(self, features: list[Tensor]) -> list[Tensor]:
+        return [feature.detach() for feature in features] if self.config.detach_semantic else features
 
     def segment(self, rgb: Tensor) -> Tensor:
         """The second half: RGB (B, 3, H, W) in [0, 1] to logits (B, K, ⌈H/4⌉, ⌈W/4⌉).
 
         Raises:
-            InputError: the network is fusion only, or a wrong shape.
+            InputError: the network is fusion only or of the shared layout, or a wrong shape.
         """
+        if self.config.layout == "shared":
+            raise InputError("this network segments pairs, not pictures: call it with infrared and visible")
         if self.head is None or self.encoder is None:
             raise InputError("this network is fusion only: build it with num_classes to segment")
         check_batch("rgb", rgb, 3)
@@ -124,12 +182,17 @@ class SegMiF(nn.Module):
     def encode_guide(self, guide: Tensor) -> list[Tensor]:
         """The semantic features: the encoder's stages 1 and 2 of a guide (B, 1, H, W) in [0, 1].
 
+        In the shared layout, those of a pair whose infrared and luma both are the guide.
+
         Raises:
             InputError: the network has no encoder, or a wrong shape.
         """
         if self.encoder is None:
             raise InputError("this network has no encoder: build it with attention other than 'none' to use a guide")
         check_batch("guide", guide, 1)
+        if self.config.layout == "shared":
+            grey = torch.cat((guide, torch.full_like(guide, 0.5).expand(-1, 2, -1, -1)), dim=1)
+            return self._pair_features(guide, grey, guide, stages=2)
         images = guide.expand(-1, 3, -1, -1)
         if self.config.normalize_guide:
             images = (images - self.mean) / self.std
@@ -139,6 +202,8 @@ class SegMiF(nn.Module):
     def _default_guide(self, infrared: Tensor, luma: Tensor) -> Tensor:
         if self.config.guide == "visible":
             return luma
+        if self.config.guide == "maximum":
+            return torch.maximum(infrared, luma)
         if self.config.guide == "vsm_wls" and not torch.compiler.is_compiling():
             warnings.warn(
                 "no guide given: the average of infrared and luma stands in for vsm_wls, which the weights were "
@@ -189,6 +254,12 @@ def _encoder(config: SegMiFConfig, encoder: Encoder | None) -> Any:
         if config.encoder is None:
             raise InputError("the configuration names no encoder: pass SegMiF(config, encoder=...)")
         encoder = build_encoder(config.encoder, config.encoder_stages)
+    inputs = getattr(encoder, "inputs", 3)
+    if config.layout == "shared" and inputs != PAIR_CHANNELS:
+        raise InputError(
+            f"the shared layout needs an encoder with {PAIR_CHANNELS} input channels, this one has {inputs}; give it "
+            'an attribute `inputs` = 5, or use layout="cascade"'
+        )
     if len(encoder.channels) < config.encoder_stages:
         raise InputError(
             f"the encoder has {len(encoder.channels)} stages but {config.encoder_stages} are needed; "
