@@ -1,0 +1,203 @@
+"""Calibration boards: what they look like, where their points are, and files to print or cut them.
+
+A board lies in its own plane, x right and y down, in millimetres; its points are numbered, so that a part of it can be
+seen too. Boards for infrared are cut out, painted or taped, not printed: ink is as warm as paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmif.checks import InputError, unknown
+
+Kind = Literal["chessboard", "circles", "charuco", "aprilgrid"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+COUNTED: dict[Kind, str] = {
+    "chessboard": "inner corners",
+    "circles": "circles",
+    "charuco": "squares",
+    "aprilgrid": "tags",
+}
+"""What `rows` and `cols` count."""
+
+CIRCLE_RADIUS = 0.5
+"""Radius of a circle relative to the distance between rows; neighbours are 1.41 such distances apart."""
+MARKER = 0.75
+"""Side of a ChArUco marker relative to its square."""
+TAG_GAP = 0.3
+"""Gap between the tags of an AprilGrid relative to their side."""
+
+_FEWEST: dict[Kind, tuple[int, int]] = {
+    "chessboard": (3, 3),
+    "circles": (3, 3),
+    "charuco": (3, 3),
+    "aprilgrid": (1, 2),
+}
+_MOST = 60
+_CHARUCO_MARKERS = ((50, cv2.aruco.DICT_4X4_50), (250, cv2.aruco.DICT_4X4_250), (1000, cv2.aruco.DICT_4X4_1000))
+_TAGS = 587
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board.
+
+    Attributes:
+        kind: chessboard, circles (asymmetric: every second row is shifted by half a step), charuco or aprilgrid
+            (a grid of AprilTags 36h11, the ids row by row from the top left).
+        rows, cols: inner corners of a chessboard, circles, squares of a ChArUco board, tags of an AprilGrid.
+        square: in millimetres: side of a square; circles: distance from row to row, half the distance along a row;
+            aprilgrid: side of a tag.
+
+    Raises:
+        InputError: an unknown kind, too few or too many rows or columns, or a side that is not positive.
+    """
+
+    kind: Kind
+    rows: int
+    cols: int
+    square: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise unknown("board", str(self.kind), KINDS)
+        fewest = _FEWEST[self.kind]
+        if not (sorted((self.rows, self.cols)) >= list(fewest) and min(self.rows, self.cols) >= fewest[0]):
+            raise InputError(
+                f"a {self.kind} board of {self.rows} x {self.cols} {COUNTED[self.kind]} is too small: "
+                f"at least {fewest[0]} x {fewest[1]}"
+            )
+        if max(self.rows, self.cols) > _MOST or (self.kind == "aprilgrid" and self.rows * self.cols > _TAGS):
+            raise InputError(
+                f"a {self.kind} board of {self.rows} x {self.cols} is too large: give fewer rows and columns"
+            )
+        if not 0 < self.square < 10_000:
+            raise InputError(f"--square is {self.square:g}: give the size in millimetres, above 0")
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.rows} x {self.cols} {COUNTED[self.kind]}, {self.square:g} mm"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"kind": self.kind, "rows": self.rows, "cols": self.cols, "square_mm": self.square}
+
+    @property
+    def partial(self) -> bool:
+        """Whether a part of the board can be used: its points are numbered."""
+        return self.kind in ("charuco", "aprilgrid")
+
+    @property
+    def points(self) -> npt.NDArray[np.float32]:
+        """Where the points lie on the board in millimetres, (N, 3) with z = 0; row N has the id N."""
+        return _points(self)
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of the board with a white margin, in millimetres."""
+        left, top, right, bottom = _pattern_box(self)
+        margin = 0.8 * self.square if self.kind != "aprilgrid" else 0.4 * self.square
+        return left - margin, top - margin, right + margin, bottom + margin
+
+    def symmetries(self) -> list[npt.NDArray[np.int64]]:
+        """Orders of the points under which the board looks the same when inverted or turned; the first is the order.
+
+        In infrared a board may be a negative, so the colours of a chessboard do not tell its top from its bottom.
+        """
+        order = np.arange(len(self.points))
+        if self.kind == "chessboard":
+            grid = order.reshape(self.rows, self.cols)
+            turns = range(4) if self.rows == self.cols else (0, 2)
+            return [np.rot90(grid, turn).reshape(-1).copy() for turn in turns]
+        if self.kind == "circles" and self.rows % 2 == 0:
+            return [order, order[::-1].copy()]
+        return [order]
+
+    def picture(self, scale: float) -> npt.NDArray[np.uint8]:
+        """The board as a picture of `scale` pixels per millimetre with its margin, (H, W) uint8, 255 is white."""
+        left, top, right, bottom = self.extent
+        width, height = round((right - left) * scale), round((bottom - top) * scale)
+        # Drawn four times as large and shrunk by areas: edges lie where they should to a fraction of a pixel.
+        fine = _draw(self, (height * 4, width * 4), scale * 4)
+        return np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def aruco(self) -> Any:
+        """The `cv2.aruco` board of a ChArUco board or AprilGrid, in millimetres."""
+        return _aruco(self)
+
+
+@lru_cache(maxsize=8)
+def _aruco(board: Board) -> Any:
+    if board.kind == "charuco":
+        markers = board.rows * board.cols // 2
+        name = next(name for count, name in _CHARUCO_MARKERS if markers <= count)
+        dictionary = cv2.aruco.getPredefinedDictionary(name)
+        return cv2.aruco.CharucoBoard((board.cols, board.rows), board.square, MARKER * board.square, dictionary)
+    dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
+    return cv2.aruco.GridBoard((board.cols, board.rows), board.square, TAG_GAP * board.square, dictionary)
+
+
+@lru_cache(maxsize=8)
+def _points(board: Board) -> npt.NDArray[np.float32]:
+    if board.kind == "charuco":
+        points = np.asarray(_aruco(board).getChessboardCorners(), np.float32)
+    elif board.kind == "aprilgrid":
+        points = np.asarray(_aruco(board).getObjPoints(), np.float32).reshape(-1, 3)
+    else:
+        row, col = (index.reshape(-1) for index in np.mgrid[: board.rows, : board.cols])
+        x = 2 * col + row % 2 if board.kind == "circles" else col
+        points = np.column_stack([x, row, np.zeros_like(row)]).astype(np.float32) * np.float32(board.square)
+    points.setflags(write=False)
+    return points
+
+
+def _pattern_box(board: Board) -> tuple[float, float, float, float]:
+    side = board.square
+    if board.kind == "chessboard":
+        return -side, -side, board.cols * side, board.rows * side
+    if board.kind == "charuco":
+        return 0.0, 0.0, board.cols * side, board.rows * side
+    (left, top), (right, bottom) = board.points[:, :2].min(axis=0), board.points[:, :2].max(axis=0)
+    grow = CIRCLE_RADIUS * side if board.kind == "circles" else 0.0
+    return float(left - grow), float(top - grow), float(right + grow), float(bottom + grow)
+
+
+def _draw(board: Board, size: tuple[int, int], scale: float) -> npt.NDArray[np.uint8]:
+    """A picture of (height, width) pixels; pixel (i, j) covers the square from j, i to j + 1, i + 1 over `scale`."""
+    left, top, *_ = board.extent
+    canvas = np.full(size, 255, np.uint8)
+    x = (np.arange(size[1]) + 0.5) / scale + left
+    y = (np.arange(size[0]) + 0.5) / scale + top
+    box = _pattern_box(board)
+    inside = ((y > box[1]) & (y < box[3]))[:, None] & ((x > box[0]) & (x < box[2]))[None]
+    if board.kind in ("chessboard", "charuco"):
+        dark = (np.floor(x / board.square)[None] + np.floor(y / board.square)[:, None]) % 2 == 0
+        canvas[dark & inside] = 0
+    if board.kind == "circles":
+        radius = CIRCLE_RADIUS * board.square * scale
+        for px, py, _ in board.points:
+            centre = round((px - left) * scale * 16 - 8), round((py - top) * scale * 16 - 8)
+            cv2.circle(canvas, centre, round(radius * 16), 0, -1, cv2.LINE_8, 4)
+    if board.kind in ("charuco", "aprilgrid"):
+        grid = _aruco(board)
+        for number, outline in zip(grid.getIds().reshape(-1), grid.getObjPoints(), strict=True):
+            bits = cv2.aruco.generateImageMarker(grid.getDictionary(), int(number), grid.getDictionary().markerSize + 2)
+            _paint(canvas, bits, np.asarray(outline)[[0, 2], :2], scale, (left, top))
+    return canvas
+
+
+def _paint(
+    canvas: npt.NDArray[np.uint8],
+    bits: npt.NDArray[Any],
+    box: npt.NDArray[np.float32],
+    scale: float,
+    corner: tuple[float, float],
+) -> None:
+    (x0, y0), (x1, y1) = (np.rint((point - corner) * scale).astype(int) for point in box)
+    canvas[y0:y1, x0:x1] = cv2.resize(bits, (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST)
