@@ -144,6 +144,7 @@ def test_tables_of_methods(data, predicted, tmp_path):
 def test_protocols_of_data_sets():
     assert protocol_of(FMB).name == "fmb"
     assert protocol_of(MFNET).name == "msrs"
+    assert protocol_of(FMB, "roadscene15").name == "roadscene15"
     assert protocol_of(CWFID) is CWFID
     with pytest.raises(InputError, match="has no labels"):
         protocol_of(None)

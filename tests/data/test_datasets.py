@@ -235,7 +235,7 @@ def test_time_by_brightness(tmp_path: Path) -> None:
 
 
 def test_catalogue_is_complete() -> None:
-    wanted = "fmb mfnet msrs pst900 cwfid camvid roadscene tno folder m3fd llvip vt821 vt1000 vt5000"
+    wanted = "fmb mfnet msrs pst900 cwfid camvid roadscene roadscene15 msrs15 tno folder m3fd llvip vt821 vt1000 vt5000"
     assert set(CATALOG) == set(wanted.split())
     for info in CATALOG.values():
         if info.name != "folder":

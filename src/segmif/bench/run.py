@@ -366,7 +366,9 @@ def _segmentation(
                 f"{label_set.name}; its labels are not scored"
             )
             continue
-        scored[entry.name] = Segmented.by(protocol_of(label_set), classes=_known(settings.classes, label_set.classes))
+        scored[entry.name] = Segmented.by(
+            protocol_of(label_set, pairs.samples.name), classes=_known(settings.classes, label_set.classes)
+        )
         failures = score_labels(
             truths_of_pairs(pairs),
             entry.labels,

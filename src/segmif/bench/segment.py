@@ -23,6 +23,9 @@ from segmif.pairing import list_images
 BAND = 5
 """Width in pixels of the ignore band of the second score."""
 
+_OWN_PROTOCOLS = ("roadscene15", "msrs15")
+"""Data sets counted by the protocol of their own name."""
+
 
 @dataclass(kw_only=True)
 class Segmented:
@@ -48,14 +51,16 @@ class Segmented:
         )
 
 
-def protocol_of(label_set: LabelSet | None) -> SegmentationProtocol | LabelSet:
-    """How a data set with these labels is usually counted.
+def protocol_of(label_set: LabelSet | None, dataset: str = "") -> SegmentationProtocol | LabelSet:
+    """How a data set with these labels, or of this name, is usually counted.
 
     Raises:
         InputError: it has no labels.
     """
     if label_set is None:
         raise InputError("the data set has no labels; give one that has, e.g. --dataset fmb")
+    if dataset in _OWN_PROTOCOLS:
+        return segmentation_protocol(dataset)
     named = {"fmb": "fmb", "mfnet": "msrs", "pst900": "pst900"}
     return segmentation_protocol(named[label_set.name]) if label_set.name in named else label_set
 

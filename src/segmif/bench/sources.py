@@ -44,7 +44,7 @@ def open_pairs(spec: str, root: Path, *, limit: int | None = None, labels: bool 
     """Open ``NAME``, ``NAME:SPLIT``, ``NAME=FOLDER`` or ``NAME:SPLIT=FOLDER``.
 
     Args:
-        spec: NAME is one of `segmif datasets`; SPLIT by default ``test`` where there is one, else ``all``.
+        spec: NAME is one of `segmif datasets`; SPLIT by default the one to be scored (mostly ``test``), else ``all``.
         root: where data sets are looked for if no FOLDER is given.
         limit: take so many pairs, spread evenly.
         labels: read labels too.
@@ -62,7 +62,7 @@ def open_pairs(spec: str, root: Path, *, limit: int | None = None, labels: bool 
             f"({info.home or 'any folder of pairs'})"
         )
     found = scan_dataset(info, folder)
-    chosen = split or ("test" if "test" in found.splits else "all")
+    chosen = split or (info.scored if info.scored in found.splits else "all")
     samples = open_scan(info, found, split=chosen, labels="hand" if labels else "none", strict=False)
     own = Path(place).name if info.name == "folder" and place else info.name
     return Pairs(

@@ -131,7 +131,7 @@ def segmentation(request: LabelRequest, out: Path | None) -> int:
     truths = truths_of_pairs(pairs)
     if not truths:
         raise InputError(f"{pairs.title}: no pair has a label; choose a data set with labels")
-    counted = request.protocol or protocol_of(pairs.samples.label_set)
+    counted = request.protocol or protocol_of(pairs.samples.label_set, pairs.samples.name)
     if request.model is None:
         if request.predicted is None:
             raise InputError("give the folder of predicted label maps, or --model NAME to make them")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from segmif.checks import InputError, unknown
-from segmif.data import detection, pairs, saliency, semantic
+from segmif.data import detection, pairs, roadscene15, saliency, semantic
 from segmif.data.info import DatasetInfo
 from segmif.data.layout import SPLITS, Layout, Record, Scan, applies, scan
 from segmif.data.problems import raise_first
@@ -18,7 +18,7 @@ from segmif.data.reader import FileDataset
 from segmif.labelsets import LabelSet, label_set
 
 CATALOG: dict[str, DatasetInfo] = {
-    info.name: info for module in (semantic, pairs, detection, saliency) for info in module.DATASETS
+    info.name: info for module in (semantic, roadscene15, pairs, detection, saliency) for info in module.DATASETS
 }
 """Every data set we read, by name."""
 
@@ -123,7 +123,8 @@ def scan_dataset(info: DatasetInfo, root: str | os.PathLike[str]) -> Scan:
     for candidate in _candidates(info, folder):
         for layout in info.layouts:
             if applies(layout, candidate):
-                return scan(layout, candidate)
+                found = scan(layout, candidate)
+                return found if info.join is None else info.join(found)
     raise InputError(_no_layout(info, folder))
 
 

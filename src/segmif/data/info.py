@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from segmif.data.layout import Layout
+from segmif.data.layout import Layout, Scan
 from segmif.data.reader import NIGHT_SKY
 from segmif.labelsets import LabelSet
 
@@ -45,7 +45,8 @@ class DatasetInfo:
     (width, height) or None if mixed; `layouts` are tried in order; `label_set` names the classes as we read them (a
     layout may have its own); `time_of` tells day or night from a sample's name, `night_sky` from brightness where it
     does not (see `time_by_brightness`); `meta` is true of every sample; `folders` are the usual names of its root;
-    `notes` are facts that trip people.
+    `scored` is the split that evaluations take unless told otherwise; `join` adds what the package itself knows to the
+    pictures found; `notes` are facts that trip people.
     """
 
     name: str
@@ -63,6 +64,8 @@ class DatasetInfo:
     time_of: Callable[[str], str | None] = no_time
     night_sky: float = NIGHT_SKY
     meta: Mapping[str, Any] = field(default_factory=dict)
+    scored: str = "test"
+    join: Callable[[Scan], Scan] | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -88,6 +88,28 @@ SEGMENTATION_PROTOCOLS = {
             note="classes 0-14, divisor 15: unlabelled is scored as a class, bicycle counts as 0",
         ),
         SegmentationProtocol(
+            name="roadscene15",
+            label_set=FMB,
+            evaluated=(1, 2, 3, 6, 7, 8, 9),
+            ignore=(0, IGNORE),
+            note="road, sidewalk, building, vegetation, sky, person, car: what is drawn completely; report the mIoU "
+            "without a 5-pixel band about borders",
+        ),
+        SegmentationProtocol(
+            name="roadscene15-11",
+            label_set=FMB,
+            evaluated=(1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14),
+            ignore=(0, IGNORE),
+            note="with traffic lamp, traffic sign, bicycle and pole, which are drawn in part only",
+        ),
+        SegmentationProtocol(
+            name="msrs15",
+            label_set=FMB,
+            evaluated=(1, 3, 6, 8, 9),
+            ignore=(0, IGNORE),
+            note="road, building, vegetation, person, car: the classes its 30 pairs have enough of",
+        ),
+        SegmentationProtocol(
             name="mfnet",
             label_set=MFNET,
             evaluated=tuple(range(9)),
