@@ -1,3 +1,4 @@
+import time
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -174,6 +175,8 @@ class FakeCapture:
     count = 3
     opens = True
     rate = 30.0
+    pace = 0.0
+    """Seconds between frames."""
     damaged = False
 
     def __init__(self, address):
@@ -189,6 +192,7 @@ class FakeCapture:
         return self.rate
 
     def grab(self):
+        time.sleep(self.pace)
         self.number += 1
         return self.number < self.count
 
@@ -204,6 +208,7 @@ def test_cameras_are_grabbed_together_and_given_back(monkeypatch):
     first, second = video.Camera(0), video.Camera("rtsp://example/stream")
     assert first.rate == 30
     frames = list(video.grab_together(first, second))
+    assert (first.lost, second.lost) == (True, False)
     assert [tuple(f[1][0, 0]) for f in frames] == [(9, 0, i) for i in range(3)], "BGR becomes RGB"
     assert all(a[0] <= b[0] for a, b in pairwise(frames))
     assert first._capture.released
@@ -220,8 +225,10 @@ def test_a_camera_without_a_rate_gets_the_usual_one(monkeypatch, stated):
 def test_a_camera_that_is_not_there_or_breaks(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     monkeypatch.setattr(FakeCapture, "damaged", True)
+    first = video.Camera(0)
     with pytest.raises(InputError, match="damaged frame"):
-        list(video.grab_together(video.Camera(0), video.Camera(1)))
+        list(video.grab_together(first, video.Camera(1)))
+    assert first.lost
     monkeypatch.setattr(FakeCapture, "opens", False)
     with pytest.raises(InputError, match="camera 3: cannot be opened"):
         video.Camera(3)

@@ -32,6 +32,7 @@ MAX_PIXELS = 200_000_000
 """Pictures above this many pixels are refused: they are more often a decompression bomb than a photograph."""
 
 _STRETCH_PERCENTILES = (0.1, 99.9)
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 # Our own limit takes the place of Pillow's. Not inside decode_image: warning filters are not safe among threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -59,6 +60,19 @@ def read_image(path: str | os.PathLike[str]) -> Array:
         return decode_image(data)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def is_whole_image(path: Path) -> bool:
+    """Whether a picture file can be read: by the checksums of a PNG, else by decoding it."""
+    try:
+        if path.suffix.lower() != ".png":
+            return read_image(path).size > 0
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            image.verify()
+        return data[-12:] == _PNG_END
+    except (InputError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def read_bytes(path: Path) -> bytes:
@@ -175,7 +189,7 @@ def _upright(array: Array, orientation: int) -> Array:
     return array
 
 
-def to_unit(image: Array, band: Band) -> npt.NDArray[np.float32]:
+def to_unit(image: Array, band: Band, *, limits: tuple[float, float] | None = None) -> npt.NDArray[np.float32]:
     """Stored values to float32 in [0, 1]. The rule, by dtype and band:
 
     - uint8: divided by 255.
@@ -186,6 +200,11 @@ def to_unit(image: Array, band: Band) -> npt.NDArray[np.float32]:
       refused, since its scale cannot be known.
     - bool: 0 or 1.
 
+    Args:
+        image: (H, W) or (H, W, 3).
+        band: which camera it is from.
+        limits: for infrared that is stretched, the values to take to 0 and 1 instead of its own percentiles.
+
     Raises:
         InputError: NaN or infinity, a visible float picture outside [0, 1], or another dtype.
     """
@@ -195,34 +214,48 @@ def to_unit(image: Array, band: Band) -> npt.NDArray[np.float32]:
         return image.astype(np.float32)
     if image.dtype == np.uint16:
         if band == "infrared":
-            return _stretch(image)
+            return _stretch(image, limits)
         peak = int(image.max(initial=0))
         bits = next(b for b in (8, 10, 12, 14, 16) if peak < 2**b)
         return image.astype(np.float32) / np.float32(2**bits - 1)
     if image.dtype.kind == "f":
-        return _float_to_unit(image, band)
+        return _float_to_unit(image, band, limits)
     raise InputError(
         f"the {band} image has dtype {image.dtype}; expected uint8, uint16 or float; convert with .astype(np.uint8)"
     )
 
 
-def _float_to_unit(image: Array, band: Band) -> npt.NDArray[np.float32]:
+def _float_to_unit(image: Array, band: Band, limits: tuple[float, float] | None) -> npt.NDArray[np.float32]:
     if not np.isfinite(image).all():
         raise InputError(f"the {band} image holds NaN or infinite values; fill them before fusing")
     low, high = (float(image.min()), float(image.max())) if image.size else (0.0, 0.0)
-    if low >= 0.0 and high <= 1.0:
+    if limits is None and low >= 0.0 and high <= 1.0:
         return image.astype(np.float32)
     if band == "infrared":
-        return _stretch(image)
+        return _stretch(image, limits)
     raise InputError(
         f"the {band} image is float with values {low:g}..{high:g}; expected 0..1: divide by its full scale first"
     )
 
 
-def _stretch(image: Array) -> npt.NDArray[np.float32]:
-    low, high = np.percentile(image, _STRETCH_PERCENTILES)
-    if high <= low:
-        low, high = float(image.min()), float(image.max())
+def stretch_limits(infrared: Array) -> tuple[float, float] | None:
+    """The stored values `to_unit` takes to 0 and 1 in an infrared picture; None if it is not one to be stretched.
+
+    >>> stretch_limits(np.array([[7000, 7500], [8000, 9000]], np.uint16))
+    (7001.5, 8997.0)
+    >>> stretch_limits(np.zeros((2, 2), np.uint8)) is None
+    True
+    """
+    if not infrared.size or not (infrared.dtype == np.uint16 or infrared.dtype.kind == "f"):
+        return None
+    if infrared.dtype.kind == "f" and not (infrared.min() < 0 or infrared.max() > 1):  # also true of NaN
+        return None
+    low, high = (float(value) for value in np.percentile(infrared, _STRETCH_PERCENTILES))
+    return (low, high) if high > low else (float(infrared.min()), float(infrared.max()))
+
+
+def _stretch(image: Array, limits: tuple[float, float] | None) -> npt.NDArray[np.float32]:
+    low, high = limits or stretch_limits(image) or (0.0, 0.0)
     if high <= low:
         return np.zeros(image.shape, np.float32)
     unit = (image.astype(np.float32) - np.float32(low)) / np.float32(high - low)

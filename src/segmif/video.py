@@ -30,6 +30,15 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
+def is_playable(path: Path) -> bool:
+    """Whether a video file can be opened and its first frame be decoded."""
+    try:
+        next(iter(VideoFile(path)))
+    except InputError:
+        return False
+    return True
+
+
 class VideoFile:
     """The frames of a video file; iterating again starts from the beginning.
 
@@ -201,6 +210,7 @@ class Camera:
 
     Attributes:
         rate: frames per second as the camera states it, 25 where it does not.
+        lost: whether it has stopped sending frames.
 
     Raises:
         InputError: the camera cannot be opened.
@@ -211,6 +221,7 @@ class Camera:
 
     def __init__(self, address: int | str) -> None:
         self.address = address
+        self.lost = False
         self._capture = cv2.VideoCapture(address)
         if not self._capture.isOpened():
             raise InputError(f"camera {address}: cannot be opened; check that it is connected and not in use")
@@ -224,7 +235,8 @@ class Camera:
 
     def grab(self) -> bool:
         """Take a frame without decoding it, so that two cameras are read at one moment; False at the end."""
-        return bool(self._capture.grab())
+        self.lost = not self._capture.grab()
+        return not self.lost
 
     def retrieve(self) -> Array:
         """Decode the frame taken by `grab`.
@@ -234,6 +246,7 @@ class Camera:
         """
         done, frame = self._capture.retrieve()
         if not done:
+            self.lost = True
             raise InputError(f"{self}: sent a damaged frame; check the connection")
         return np.ascontiguousarray(frame[..., ::-1]) if frame.ndim == 3 else frame
 

@@ -67,11 +67,11 @@ def interrupted_at(call: int):
     """A `Model._run` during whose n-th call the user presses Ctrl-C."""
     run, calls = Model._run, []
 
-    def interrupted(self, pairs):
+    def interrupted(self, pairs, *rest):
         calls.append(pairs)
         if len(calls) == call:
             raise KeyboardInterrupt
-        return run(self, pairs)
+        return run(self, pairs, *rest)
 
     return interrupted
 
@@ -132,6 +132,35 @@ def test_resume_makes_only_what_is_missing(fuse, tmp_path):
     assert names(out) == {f"{i}_{o}.png" for i in range(3) for o in PNG}
 
 
+def test_resume_makes_anew_what_is_damaged_or_older_than_its_inputs(fuse, tmp_path):
+    folders, out = make_folders(tmp_path, 5), tmp_path / "out"
+    assert fuse(*folders, "-o", out)[0] == 0
+    truncated(out / "0_fused.png")
+    (out / "1_labels.png").write_bytes(b"")
+    data = bytearray((out / "2_fused.png").read_bytes())
+    data[len(data) // 2] ^= 255
+    (out / "2_fused.png").write_bytes(data)
+    later = time.time() + 10
+    os.utime(folders[0] / "3.png", (later, later))
+    code, said, _ = fuse(*folders, "-o", out, "--resume")
+    assert code == 0
+    assert "4 pairs fused" in said
+    assert "1 finished before" in said
+    for name in names(out):
+        io.read_image(out / name)
+
+
+def test_resume_makes_a_damaged_video_anew(fuse, tmp_path):
+    write_video(tmp_path / "i.mp4", [20, 80])
+    write_video(tmp_path / "v.mp4", [200, 140])
+    arguments = (tmp_path / "i.mp4", tmp_path / "v.mp4", "-o", tmp_path / "clip.mp4")
+    assert fuse(*arguments)[0] == 0
+    whole = (tmp_path / "clip.mp4").read_bytes()
+    (tmp_path / "clip.mp4").write_bytes(whole[: len(whole) // 2])
+    assert "2 frames fused" in fuse(*arguments, "--resume")[1]
+    assert "finished before" in fuse(*arguments, "--resume")[1]
+
+
 def test_fusion_only_models_write_no_labels(fuse, pair, tmp_path):
     tiny_network(label_set=None, num_classes=None).save_pretrained(tmp_path / "fusion-only")
     code, _, err = fuse(*pair, "-o", tmp_path / "out", "--overlay", "--panel", model=tmp_path / "fusion-only")
@@ -186,11 +215,68 @@ def test_a_video_under_a_given_name(fuse, tmp_path):
 def test_cameras_into_a_video(fuse, tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     monkeypatch.chdir(tmp_path)
-    code, _, err = fuse("0", "1", "-o", "out")
+    monkeypatch.setattr(FakeCapture, "pace", 0.2)
+    code, out, err = fuse("0", "1", "-o", "out", "--limit", 2)
     assert code == 0
+    assert len(err) == 1
     assert "camera_000000: the infrared picture is in false colours" in err[0]
-    assert err[1:] == ["segmif: warning: a camera has stopped sending frames"]
-    assert len(list(VideoFile(tmp_path / "out" / "camera_fused.mp4"))) == 3
+    assert "2 frames fused" in out
+    assert "ms after capture" in out
+    assert len(list(VideoFile(tmp_path / "out" / "camera_fused.mp4"))) == 2
+
+
+@pytest.mark.parametrize("how", ["silent", "damaged"])
+def test_a_camera_unplugged_in_the_middle(fuse, tmp_path, monkeypatch, how):
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(FakeCapture, "pace", 0.2)
+    monkeypatch.chdir(tmp_path)
+    if how == "damaged":
+        monkeypatch.setattr(
+            FakeCapture, "retrieve", lambda c: (c.number < 3, np.full((48, 64), 9 * c.number, np.uint8))
+        )
+        monkeypatch.setattr(FakeCapture, "count", 100)
+    code, out, err = fuse("0", "1", "-o", "out")
+    assert code == 1
+    assert "3 frames fused" in out
+    lost = [line for line in err if "camera 0" in line]
+    assert len(lost) == 1
+    assert lost[0].endswith(
+        f"{'sent a damaged frame' if how == 'damaged' else 'stopped sending frames'} after "
+        f"{lost[0].partition(' after ')[2]}"
+    )
+    assert "and 3 frames; check the connection. What was recorded until then is whole" in lost[0]
+    assert names(tmp_path / "out") == {"camera_fused.mp4", "camera_labels.mp4"}
+    for name in names(tmp_path / "out"):
+        assert len(list(VideoFile(tmp_path / "out" / name))) == 3
+
+
+def test_a_camera_that_sends_nothing(fuse, tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(FakeCapture, "count", 0)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = fuse("0", "1", "-o", "out")
+    assert (code, out, len(err)) == (2, "", 1)
+    assert "camera 0 stopped sending frames before the first frame" in err[0]
+    assert names(tmp_path / "out") == set()
+
+
+def test_cameras_faster_than_the_network_lose_frames_and_say_how_many(fuse, tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(FakeCapture, "pace", 0.002)
+    monkeypatch.setattr(FakeCapture, "count", 10_000)
+    monkeypatch.setattr(FakeCapture, "retrieve", lambda c: (True, np.full((48, 64), c.number % 250, np.uint8)))
+    monkeypatch.chdir(tmp_path)
+    run = Model._run
+    monkeypatch.setattr(Model, "_run", lambda *a: (time.sleep(0.1), run(*a))[1])
+    code, _, err = fuse("0", "1", "-o", "out", "--limit", 5, "--max-latency", 60)
+    assert code == 0
+    said = [line for line in err if "dropped" in line]
+    assert len(said) == 1
+    assert "because fusing is slower than the cameras" in said[0]
+    assert "older than 60 ms" in said[0]
+    times = [seconds for seconds, _ in VideoFile(tmp_path / "out" / "camera_fused.mp4")]
+    assert len(times) == 5
+    assert times[-1] > 0.3, "frames keep their times"
 
 
 def test_ctrl_c_is_how_a_recording_ends(fuse, tmp_path, monkeypatch):
@@ -322,6 +408,7 @@ def test_bad_pictures(fuse, pair, tmp_path, spoil, message):
         (("ir/0.png", "vis/0.png", "-o", "out", "--align"), "--align is not available"),
         (("ir", "vis"), "Missing option '-o' / '--out'"),
         (("ir", "vis", "-o", "out", "--limit", "0"), "Invalid value for '--limit'"),
+        (("ir", "vis", "-o", "out", "--max-latency", "50"), "--max-latency is for cameras"),
     ],
 )
 def test_requests_that_cannot_be_met(fuse, tmp_path, monkeypatch, arguments, message):

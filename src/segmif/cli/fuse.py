@@ -36,9 +36,16 @@ def fuse(
     panel: bool = typer.Option(False, "--panel", help="Also write infrared, visible, fused and labels side by side."),
     align: bool = typer.Option(False, "--align", help="First register each infrared picture to its visible one."),
     recursive: bool = typer.Option(False, "--recursive", help="Look into sub-folders too."),
-    resume: bool = typer.Option(False, "--resume", help="Skip what is finished."),
+    resume: bool = typer.Option(
+        False,
+        "--resume",
+        help="Skip what is finished; outputs that are missing, damaged or older than their inputs are made anew.",
+    ),
     limit: int | None = typer.Option(None, min=1, help="Stop after so many pairs or frames."),
     batch_size: int | None = typer.Option(None, min=1, help="Pairs fused at once; default 1 on a CPU, 4 on a GPU."),
+    max_latency: float | None = typer.Option(
+        None, min=1, metavar="MS", help="Cameras: drop frames older than so many milliseconds when their turn comes."
+    ),
 ) -> int:
     """Fuse and label an infrared-visible pair, two folders, two videos or two cameras.
 
@@ -53,6 +60,7 @@ def fuse(
         Request(
             infrared=infrared, visible=visible, out=out, model=model, guide=guide, device=device, dtype=dtype,
             outputs=tuple(wanted), align=align, recursive=recursive, resume=resume, limit=limit, batch_size=batch_size,
+            max_latency=None if max_latency is None else max_latency / 1000,
         )
     )  # fmt: skip
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import statistics
 import sys
 import time
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,11 @@ from segmif import io
 from segmif.checks import InputError, InputWarning
 from segmif.cli.progress import Progress, progress
 from segmif.infer import Model, Result, load
+from segmif.infer.recording import Recorder
 from segmif.infer.result import output_path
-from segmif.streams import CameraPairs, PairStream, StreamPair, open_pairs
-from segmif.video import WRITABLE_SUFFIXES, VideoWriter
-
-_WAITING_WRITES = 8
+from segmif.infer.threaded import WriteBehind
+from segmif.streams import PairStream, StreamPair, open_pairs
+from segmif.video import WRITABLE_SUFFIXES, is_playable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,7 @@ class Request:
     resume: bool
     limit: int | None
     batch_size: int | None
+    max_latency: float | None = None
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Account:
     skipped: int = 0
     failed: list[tuple[str, InputError]] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
+    latencies: deque[float] = field(default_factory=partial(deque, maxlen=10_000))
 
     def note(self, name: str, note: str, bar: Progress) -> None:
         """Say a note the first time it comes; count it afterwards."""
@@ -82,6 +84,8 @@ def run(request: Request) -> int:
 
 def _source(request: Request) -> PairStream:
     pairs = open_pairs(request.infrared, request.visible, recursive=request.recursive)
+    if request.max_latency is not None and not pairs.live:
+        raise InputError("--max-latency is for cameras: files do not grow old; leave it out")
     return Aligned(pairs) if request.align else pairs
 
 
@@ -91,6 +95,7 @@ class Aligned(PairStream):
     def __init__(self, pairs: PairStream) -> None:
         super().__init__(name=pairs.name, rate=pairs.rate, length=pairs.length)
         self.pairs, self.notes = pairs, pairs.notes
+        self.live, self.files = pairs.live, pairs.files
         self.refused: dict[str, str] = {}
         """Why a pair was left as it was, by its name; filled by the threads that read."""
         self._align = _find_align()
@@ -98,6 +103,7 @@ class Aligned(PairStream):
     def __iter__(self) -> Iterator[StreamPair]:
         for pair in self.pairs:
             yield replace(pair, read=partial(self._read, pair))
+        self.lost = self.pairs.lost
 
     def _read(self, pair: StreamPair) -> tuple[io.Array, io.Array]:
         return self._align(*pair.read(), on_refusal=partial(self.refused.__setitem__, pair.name))
@@ -140,9 +146,16 @@ class Places:
         suffix = self.file.suffix if self.file and self.suffix == ".mp4" else self.suffix
         return output_path(self.folder, stem, output).with_suffix(suffix)
 
-    def finished(self, name: str, outputs: tuple[str, ...]) -> bool:
-        """Whether all outputs are there."""
-        return all(self.path(name, output).is_file() for output in outputs)
+    def finished(self, name: str, outputs: tuple[str, ...], inputs: tuple[Path, ...]) -> bool:
+        """Whether all outputs are there, whole, and not older than the inputs."""
+        paths = [self.path(name, output) for output in outputs]
+        if not all(path.is_file() for path in paths):
+            return False
+        newest = max((path.stat().st_mtime_ns for path in inputs if path.exists()), default=0)
+        if min(path.stat().st_mtime_ns for path in paths) < newest:
+            return False
+        whole = is_playable if self.suffix == ".mp4" else io.is_whole_image
+        return all(whole(path) for path in paths)
 
 
 def _run_pictures(request: Request, pairs: PairStream, model: Model, places: Places, outputs: tuple[str, ...]) -> int:
@@ -150,7 +163,7 @@ def _run_pictures(request: Request, pairs: PairStream, model: Model, places: Pla
 
     def unfinished() -> Iterator[StreamPair]:
         for pair in pairs:
-            if request.resume and places.finished(pair.name, outputs):
+            if request.resume and places.finished(pair.name, outputs, pair.files):
                 account.skipped += 1
             else:
                 yield pair
@@ -164,7 +177,7 @@ def _run_pictures(request: Request, pairs: PairStream, model: Model, places: Pla
 
     total = min(pairs.length or 0, request.limit or sys.maxsize)
     start = time.monotonic()
-    with progress("fusing", total) as bar, _Writers(write) as writers:
+    with progress("fusing", total) as bar, WriteBehind(write, threads=2) as writers:
         _say_notes(pairs, bar)
         todo = itertools.islice(unfinished(), request.limit)
         results = model.stream(
@@ -180,30 +193,6 @@ def _run_pictures(request: Request, pairs: PairStream, model: Model, places: Pla
             account.done += 1
             bar.advance()
     return _close(account, places, time.monotonic() - start)
-
-
-class _Writers:
-    """Threads that encode and write results while the next ones are computed; never more than a few wait."""
-
-    def __init__(self, write: Callable[[Result], None]) -> None:
-        self._write = write
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="segmif-write")
-        self._waiting: deque[Future[None]] = deque()
-
-    def __enter__(self) -> _Writers:
-        return self
-
-    def submit(self, result: Result) -> None:
-        """Hand over a result; raises what an earlier one failed with."""
-        while len(self._waiting) >= _WAITING_WRITES or (self._waiting and self._waiting[0].done()):
-            self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(self._write, result))
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._pool.shutdown(wait=True)  # after an error or Ctrl-C too: what is computed is kept
-        if kind is None:
-            for future in self._waiting:
-                future.result()
 
 
 def _close(account: Account, places: Places, seconds: float) -> int:
@@ -229,34 +218,45 @@ def _say_notes(pairs: PairStream, bar: Progress, *, already: int = 0) -> None:
 
 
 def _run_video(request: Request, pairs: PairStream, model: Model, places: Places, outputs: tuple[str, ...]) -> int:
-    if request.resume and places.finished(pairs.name, outputs):
-        print(f"finished before: {places.path(pairs.name, 'fused')}")
+    paths = {output: places.path(pairs.name, output) for output in outputs}
+    if request.resume and places.finished(pairs.name, outputs, pairs.files):
+        print(f"finished before: {paths['fused']}")
         return 0
     assert pairs.rate is not None
     account, start, code = Account(), time.monotonic(), 0
     total = min(pairs.length, request.limit or pairs.length) if pairs.length else request.limit
-    with progress("fusing", total) as bar, ExitStack() as stack:
+    with progress("fusing", total) as bar:
         _say_notes(pairs, bar)
         known = len(pairs.notes)
-        writers = {o: stack.enter_context(VideoWriter(places.path(pairs.name, o), pairs.rate)) for o in outputs}
-        frames = itertools.islice(pairs, request.limit)
-        try:
-            for result in model.stream(frames, guide=request.guide, batch_size=request.batch_size):
-                for note in _notes(result, pairs):
-                    account.note(result.name, note, bar)
-                for output, writer in writers.items():
-                    writer.write(result.picture(output, legend="all"), result.seconds)
-                account.done += 1
-                bar.advance()
-        except KeyboardInterrupt:
-            if not _is_live(pairs) or not account.done:
-                raise
-            code = 130  # the only way to end a recording: what was recorded is whole
+        with Recorder(paths, pairs.rate) as recorder:
+            try:
+                _record(request, pairs, model, recorder, account, bar)
+            except KeyboardInterrupt:
+                if not pairs.live or not account.done:
+                    raise
+                code = 130  # the only way to end a recording: what was recorded is whole
+            if pairs.lost and not account.done:
+                raise InputError(pairs.lost)
         _say_notes(pairs, bar, already=known)
+        if pairs.lost and code == 0 and account.done != request.limit:
+            bar.say(f"segmif: {pairs.lost}. What was recorded until then is whole")
+            code = 1
     seconds = time.monotonic() - start
-    print(f"{_count(account.done, 'frame')} fused in {seconds:.1f} s: {places.path(pairs.name, 'fused')}")
+    latency = f", {1000 * statistics.median(account.latencies):.0f} ms after capture" if account.latencies else ""
+    print(f"{_count(account.done, 'frame')} fused in {seconds:.1f} s{latency}: {paths['fused']}")
     return code
 
 
-def _is_live(pairs: PairStream) -> bool:
-    return isinstance(pairs.pairs if isinstance(pairs, Aligned) else pairs, CameraPairs)
+def _record(
+    request: Request, pairs: PairStream, model: Model, recorder: Recorder, account: Account, bar: Progress
+) -> None:
+    results = model.stream(pairs, guide=request.guide, batch_size=request.batch_size, max_latency=request.max_latency)
+    with closing(results):
+        for result in itertools.islice(results, request.limit):
+            for note in _notes(result, pairs):
+                account.note(result.name, note, bar)
+            recorder.write(result)
+            account.done += 1
+            bar.advance()
+            if result.latency is not None:
+                account.latencies.append(result.latency)

@@ -40,7 +40,8 @@ _GREY_TOLERANCE = 8 / 255
 class PreparedPair:
     """A pair on one grid: `infrared` (H, W) and `visible` (H, W, 3), float32 in [0, 1]; what was done in `notes`.
 
-    `guide` is (h, w), of the size the network sees the whole picture at, or None where it needs none.
+    `guide` is (h, w), of the size the network sees the whole picture at, or None where it needs none. `seconds` and
+    `captured` are those of `segmif.streams.StreamPair`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PreparedPair:
     guide: Unit | None = None
     notes: tuple[str, ...] = ()
     seconds: float | None = None
+    captured: float | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -56,18 +58,26 @@ class PreparedPair:
         return self.infrared.shape[0], self.infrared.shape[1]
 
 
-def prepare(infrared: Picture, visible: Picture, *, name: str = "pair", seconds: float | None = None) -> PreparedPair:
+def prepare(
+    infrared: Picture,
+    visible: Picture,
+    *,
+    name: str = "pair",
+    seconds: float | None = None,
+    limits: tuple[float, float] | None = None,
+) -> PreparedPair:
     """Bring a pair onto one grid and scale.
 
     The rules: values by `io.to_unit`; infrared saved in colour becomes its luma; grey visible is repeated; the
-    infrared picture is resampled to the visible one's size where they differ.
+    infrared picture is resampled to the visible one's size where they differ. `limits` are the infrared values to
+    take to 0 and 1, as `segmif.streams.RunningLimits` steadies them for a video; None: those of the picture itself.
 
     Raises:
         InputError: unreadable or unsuitable pictures, sides below 32 pixels, or shapes so different that they cannot
             show the same field of view.
     """
     notes: list[str] = []
-    thermal = _read_unit(infrared, "infrared")
+    thermal = _read_unit(infrared, "infrared", limits)
     colour = _read_unit(visible, "visible")
     for band, picture in (("infrared", thermal), ("visible", colour)):
         check_min_size(f"the {band} picture", (picture.shape[0], picture.shape[1]))
@@ -124,12 +134,12 @@ def resample(picture: Unit, size: tuple[int, int]) -> Unit:
     return np.asarray(cv2.resize(picture, (size[1], size[0]), interpolation=method), np.float32)
 
 
-def _read_unit(picture: Picture, band: io.Band) -> Unit:
+def _read_unit(picture: Picture, band: io.Band, limits: tuple[float, float] | None = None) -> Unit:
     """(H, W) or (H, W, 3) float32 in [0, 1]."""
     where = f"{os.fspath(picture)}: " if isinstance(picture, str | os.PathLike) else ""
     array = as_array(picture, f"the {band} picture")
     try:
-        return io.to_unit(array, band)
+        return io.to_unit(array, band, limits=limits)
     except InputError as error:
         raise InputError(f"{where}{error}") from error
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +18,11 @@ from segmif.checks import InputError, InputWarning, unknown
 from segmif.infer.engine import Engine, Pixels, choose_device, choose_dtype
 from segmif.infer.inputs import Guide, Picture, PreparedPair, Unit, guide_maker, prepare, resample
 from segmif.infer.result import Result
+from segmif.infer.streaming import Outcome, PreparedAhead, is_live
 from segmif.infer.tiling import Limits
 from segmif.labelsets import LabelSet, numbered
 from segmif.models import SegMiF, weights
 from segmif.streams import StreamPair
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Model:
@@ -97,7 +92,7 @@ class Model:
         Warns:
             InputWarning: sizes differ, a picture is black, infrared is in false colours.
         """
-        pair = self._prepare(partial(prepare, infrared, visible, name=name), name, guide)
+        pair = self._with_guide(prepare(infrared, visible, name=name), guide)
         result = self._run([pair])[0]
         _warn(result, stacklevel=3)
         return result
@@ -110,55 +105,67 @@ class Model:
         batch_size: int | None = None,
         workers: int = 2,
         on_error: Callable[[str, InputError], None] | None = None,
-    ) -> Iterator[Result]:
-        """Results in the order of `pairs`; threads read and prepare a few pairs ahead, never more.
+        max_latency: float | None = None,
+    ) -> Generator[Result, None, None]:
+        """Results in the order of `pairs`; threads decode, read and prepare a few pairs ahead, never more.
+
+        Cameras do not wait: where their frames come faster than they are fused, the oldest are dropped, and counted in
+        ``pairs.notes`` at the end.
 
         Args:
             pairs: from `segmif.open_pairs`, or any iterable of `StreamPair`.
             guide: as for `predict`; may also be a folder of pictures named like the pairs.
-            batch_size: pairs of equal size fused at once; by default 1 on a CPU and 4 elsewhere.
+            batch_size: pairs of equal size fused at once; by default 1 on a CPU or from cameras, and 4 elsewhere.
             workers: reading threads.
             on_error: called with the name and the error of a pair that cannot be read, which is then left out;
                 without it the error is raised.
+            max_latency: seconds; a camera's frame older than that when its turn comes is dropped too.
 
         Raises:
             InputError: a pair cannot be read and there is no `on_error`, or the stream itself breaks.
         """
-        size = batch_size or (1 if self.engine.device.type == "cpu" else 4)
-        ready = _ahead(partial(self._read, guide=guide), pairs, workers=workers, ahead=2 * size + workers)
+        size = batch_size or (1 if self.engine.device.type == "cpu" or is_live(pairs) else 4)
+        ahead = PreparedAhead(
+            pairs,
+            partial(self._read, guide=guide),
+            workers=workers,
+            ahead=2 * size + workers,
+            max_latency=max_latency,
+        )
         batch: list[PreparedPair] = []
-        for outcome in ready:
-            if batch and (isinstance(outcome, tuple) or outcome.size != batch[0].size):
-                yield from self._finished(batch)
-                batch = []
-            if isinstance(outcome, tuple):
-                if on_error is None:
-                    raise outcome[1]
-                on_error(*outcome)
-                continue
-            batch.append(outcome)
-            if len(batch) == size:
-                yield from self._finished(batch)
-                batch = []
-        yield from self._finished(batch)
+        with ahead:
+            for outcome in ahead:
+                if batch and (isinstance(outcome, tuple) or outcome.size != batch[0].size):
+                    yield from self._finished(batch)
+                    batch = []
+                if isinstance(outcome, tuple):
+                    if on_error is None:
+                        raise outcome[1]
+                    on_error(*outcome)
+                    continue
+                batch.append(outcome)
+                if len(batch) == size:
+                    yield from self._finished(batch)
+                    batch = []
+            yield from self._finished(batch)
 
     def _finished(self, batch: list[PreparedPair]) -> Iterator[Result]:
         for result in self._run(batch) if batch else []:
             _warn(result, stacklevel=4)
             yield result
 
-    def _read(self, pair: StreamPair, guide: Guide) -> PreparedPair | tuple[str, InputError]:
+    def _read(self, pair: StreamPair, guide: Guide) -> Outcome:
         """Runs in a reading thread."""
         try:
-            return self._prepare(lambda: prepare(*pair.read(), name=pair.name, seconds=pair.seconds), pair.name, guide)
+            prepared = prepare(*pair.read(), name=pair.name, seconds=pair.seconds, limits=pair.limits)
+            return self._with_guide(replace(prepared, captured=pair.captured), guide)
         except InputError as error:
             return pair.name, error
 
-    def _prepare(self, make: Callable[[], PreparedPair], name: str, guide: Guide) -> PreparedPair:
-        pair = make()
+    def _with_guide(self, pair: PreparedPair, guide: Guide) -> PreparedPair:
         if not self.engine.needs_guide:
             return pair
-        maker = guide_maker(guide, self.network.config.guide, name)
+        maker = guide_maker(guide, self.network.config.guide, pair.name)
         view = self.engine.view_size(pair.size)
         infrared, visible = (p if p.shape[:2] == view else resample(p, view) for p in (pair.infrared, pair.visible))
         return replace(pair, guide=maker(infrared, visible))
@@ -178,6 +185,7 @@ class Model:
             visible=_bytes(pair.visible),
             notes=pair.notes,
             seconds=pair.seconds,
+            latency=None if pair.captured is None else time.monotonic() - pair.captured,
         )
 
 
@@ -196,22 +204,6 @@ def _label_set(network: SegMiF) -> LabelSet | None:
     if config.num_classes is None:
         return None
     return config.label_set or numbered(config.num_classes)
-
-
-def _ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int) -> Iterator[R]:
-    """`map` with threads, in order, with at most `ahead` results waiting."""
-    source = iter(items)
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="segmif-read") as pool:
-        try:
-            waiting.extend(pool.submit(function, item) for item in itertools.islice(source, ahead))
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(function, item) for item in itertools.islice(source, 1))
-                yield result
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def load(

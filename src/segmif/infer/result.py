@@ -41,6 +41,7 @@ class Result:
         visible: uint8 RGB (H, W, 3), as the network saw it.
         notes: what was done to the input and the user should know.
         seconds: time of a video frame from the first one.
+        latency: seconds from the capture of a camera's frame to this result; None for anything else.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Result:
     visible: npt.NDArray[np.uint8]
     notes: tuple[str, ...] = ()
     seconds: float | None = None
+    latency: float | None = None
 
     def overlay(self, *, opacity: float = 0.45, legend: viz.Legend = "present") -> Image.Image:
         """The fused picture with coloured labels and a legend of the classes found, with their shares.
