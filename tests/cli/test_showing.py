@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from segmif import io
-from segmif.cli import main, showing
+from segmif.cli import main
+from segmif.data.synthetic import examples
 from segmif.models import weights
 from tests.tiny import tiny_network
 
@@ -51,7 +52,7 @@ def test_a_version_without_models_says_so(monkeypatch, capsys):
 
 @pytest.mark.parametrize(("name", "outputs"), [("segmif-tiny", 4), ("segmif-bare", 2)])
 def test_demo_writes_every_scene_and_says_where(shipped, tmp_path, capsys, monkeypatch, name, outputs):
-    monkeypatch.setattr(showing, "_SIZE", (96, 128))
+    monkeypatch.setattr(examples, "EXAMPLE_SIZE", (96, 128))
     assert main(["demo", "-o", str(tmp_path / "demo"), "--model", name, "--device", "cpu", "--dtype", "float32"]) == 0
     files = sorted((tmp_path / "demo").iterdir())
     assert len(files) == 3 * outputs

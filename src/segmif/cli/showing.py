@@ -10,36 +10,28 @@ from typing import TYPE_CHECKING
 from segmif.io import make_output_folder
 
 if TYPE_CHECKING:
-    from segmif.data.synthetic import Time, Weather
     from segmif.infer import Result
 
-_SCENES: tuple[tuple[str, Time, Weather], ...] = (
-    ("day", "day", "clear"),
-    ("night", "night", "clear"),
-    ("fog", "day", "fog"),
-)
-"""Name, time and weather; one seed shows the same street three times."""
-_SEED = 7
-_SIZE = (480, 640)
 _OUTPUTS = ("fused", "labels", "overlay", "panel")
 
 
 def run_demo(out: Path, *, model: str | None, device: str, dtype: str) -> int:
     """Fuse and label the embedded scenes; print where the pictures are."""
-    from segmif.data.synthetic import synthetic_scene
+    from segmif.data.synthetic import EXAMPLES, example_scene
     from segmif.infer import load
 
     folder = make_output_folder(out)
     network = load(model, device=device, dtype=dtype)
     rows = []
-    for name, daytime, weather in _SCENES:
-        scene = synthetic_scene(_SEED, size=_SIZE, time=daytime, weather=weather)
+    for name in EXAMPLES:
+        scene = example_scene(name)
         start = time.perf_counter()
         result = network.predict(scene.infrared, scene.visible, name=name)
         seconds = time.perf_counter() - start
         paths = result.save(folder, outputs=_OUTPUTS)
         found = _largest(result) if result.labels is not None else "no labels: fusion only"
-        rows.append((name, f"{_SIZE[1]}x{_SIZE[0]}", f"{seconds:.1f} s", found, str(paths["panel"])))
+        height, width = scene.infrared.shape
+        rows.append((name, f"{width}x{height}", f"{seconds:.1f} s", found, str(paths["panel"])))
     print_table(("scene", "size", "time", "mostly", "look at"), rows, title=f"{network!r}")
     print(f"All pictures (fused, labels, overlay, panel): {folder}")
     return 0
