@@ -5,10 +5,11 @@ B batch, K classes, H, W picture size, h, w map size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -27,10 +28,13 @@ _DTYPES = {
     "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
     "float16": torch.float16, "fp16": torch.float16,
 }  # fmt: skip
-_STRIP_ROWS = 256
 
 Pixels = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None, npt.NDArray[np.float32] | None]
 """Fused RGB (H, W, 3), labels (H, W) and the winning class' probability (H, W); None without segmentation."""
+Refine = Callable[[PreparedPair, Tensor], Tensor]
+"""Takes the logits (K, h, w) of a pair, pair after pair, to those its labels are read from."""
+_Raw = tuple[Tensor, Tensor | None]
+"""RGB (3, H, W) and logits (K, h, w)."""
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
@@ -113,34 +117,33 @@ class Engine:
     def _fits(self, size: tuple[int, int]) -> bool:
         return size[0] * size[1] <= self.limits.whole
 
-    def run(self, pairs: Sequence[PreparedPair]) -> list[Pixels]:
-        """Fuse and segment pairs of one size.
+    def run(self, pairs: Sequence[PreparedPair], refine: Refine | None = None) -> list[Pixels]:
+        """Fuse and segment pairs of one size; `refine` may change the logits before labels are read from them.
 
         Raises:
             InputError: the device's memory is too small.
         """
         with torch.inference_mode(), _memory_errors(pairs[0].size):
             if self._fits(pairs[0].size):
-                return self._run_whole(pairs)
+                return _all_pixels(pairs, self._run_whole(pairs), refine)
             with precision(self.device, self.dtype):
-                return [self._run_in_windows(pair) for pair in pairs]
+                return _all_pixels(pairs, map(self._run_in_windows, pairs), refine)
 
     def _batch(self, pictures: Sequence[Unit]) -> Tensor:
         """Grey (H, W) or RGB (H, W, 3) pictures as (B, C, H, W) on the device."""
         batch = torch.from_numpy(np.stack(pictures)).to(self.device)
         return batch[:, None] if batch.ndim == 3 else batch.permute(0, 3, 1, 2)
 
-    def _run_whole(self, pairs: Sequence[PreparedPair]) -> list[Pixels]:
+    def _run_whole(self, pairs: Sequence[PreparedPair]) -> Iterable[_Raw]:
         guides = [pair.guide for pair in pairs if pair.guide is not None]
         fused, logits = self.backend(
             self._batch([pair.infrared for pair in pairs]),
             self._batch([pair.visible for pair in pairs]),
             self._batch(guides) if guides else None,
         )
-        maps = logits if logits is not None else [None] * len(pairs)
-        return [_pixels(rgb, each) for rgb, each in zip(fused, maps, strict=True)]
+        return zip(fused, logits if logits is not None else [None] * len(pairs), strict=True)
 
-    def _run_in_windows(self, pair: PreparedPair) -> Pixels:
+    def _run_in_windows(self, pair: PreparedPair) -> _Raw:
         network, view = self.network, self.view_size(pair.size)
         contexts, semantic = SharedContexts(network), []
         if self.needs_guide:
@@ -163,7 +166,7 @@ class Engine:
                 fused[:, window.rows, window.columns] = window.trim(rgb)[0].cpu()
         if network.config.clamp:
             fused.clamp_(0, 1)
-        return _pixels(fused, self._segment_reduced(fused))
+        return fused, self._segment_reduced(fused)
 
     def _segment_reduced(self, fused: Tensor) -> Tensor | None:
         """Logits (K, h, w) of a large fused picture (3, H, W)."""
@@ -184,26 +187,41 @@ def _memory_errors(size: tuple[int, int]) -> Iterator[None]:
         ) from error
 
 
+def _all_pixels(pairs: Sequence[PreparedPair], outputs: Iterable[_Raw], refine: Refine | None) -> list[Pixels]:
+    return [
+        _pixels(rgb, logits if logits is None or refine is None else refine(pair, logits))
+        for pair, (rgb, logits) in zip(pairs, outputs, strict=True)
+    ]
+
+
 def _pixels(rgb: Tensor, logits: Tensor | None) -> Pixels:
     """RGB (3, H, W) and logits (K, h, w) to what people see; in float32, whatever the network ran in."""
     fused = rgb.float().clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     if logits is None:
         return np.ascontiguousarray(fused), None, None
-    labels, confidence = classify(logits.float(), (rgb.shape[1], rgb.shape[2]))
+    labels, confidence = classify(logits, (rgb.shape[1], rgb.shape[2]))
     return np.ascontiguousarray(fused), labels, confidence
 
 
 def classify(logits: Tensor, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Logits (K, h, w), upsampled to `size`, as class ids (H, W) and the winner's softmax probability (H, W).
 
-    It goes strip by strip, so that K full maps never exist at once.
+    It goes class by class, so that K full maps never exist at once; OpenCV does each step at the speed of memory,
+    a fifth of the time of the same in PyTorch.
     """
-    labels = np.empty(size, np.uint8)
-    confidence = np.empty(size, np.float32)
-    for start in range(0, size[0], _STRIP_ROWS):
-        rows = slice(start, min(start + _STRIP_ROWS, size[0]))
-        strip = upsampled(logits, size, rows, slice(0, size[1]))
-        best, ids = strip.max(dim=0)
-        labels[rows] = ids.to(torch.uint8).cpu().numpy()
-        confidence[rows] = (best - strip.logsumexp(dim=0)).exp().cpu().numpy()
-    return labels, confidence
+    maps = [np.ascontiguousarray(each) for each in logits.float().cpu().numpy()]
+    best, labels = _enlarged(maps[0], size), np.zeros(size, np.uint8)
+    for number, each in enumerate(maps[1:], start=1):
+        score = _enlarged(each, size)
+        np.copyto(labels, number, where=score > best)
+        cv2.max(score, best, dst=best)
+    total = np.zeros(size, np.float32)
+    for each in maps:
+        score = cv2.subtract(_enlarged(each, size), best)
+        cv2.add(total, cv2.exp(score, dst=score), dst=total)
+    return labels, np.reciprocal(total, out=total)
+
+
+def _enlarged(scores: Unit, size: tuple[int, int]) -> Unit:
+    """One map (h, w), bilinear, pixel centres aligned: what `torch.nn.functional.interpolate` gives."""
+    return np.asarray(cv2.resize(scores, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
