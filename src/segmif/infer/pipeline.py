@@ -15,9 +15,10 @@ import numpy.typing as npt
 import torch
 
 from segmif.checks import InputError, InputWarning, unknown
-from segmif.infer.engine import Engine, Pixels, choose_device, choose_dtype
+from segmif.infer.engine import Engine, Pixels, Refine, choose_device, choose_dtype
 from segmif.infer.inputs import Guide, Picture, PreparedPair, Unit, guide_maker, prepare, resample
 from segmif.infer.result import Result
+from segmif.infer.stabilise import Stabiliser
 from segmif.infer.streaming import Outcome, PreparedAhead, is_live
 from segmif.infer.tiling import Limits
 from segmif.labelsets import LabelSet, numbered
@@ -106,6 +107,7 @@ class Model:
         workers: int = 2,
         on_error: Callable[[str, InputError], None] | None = None,
         max_latency: float | None = None,
+        stabilise: bool = False,
     ) -> Generator[Result, None, None]:
         """Results in the order of `pairs`; threads decode, read and prepare a few pairs ahead, never more.
 
@@ -120,6 +122,8 @@ class Model:
             on_error: called with the name and the error of a pair that cannot be read, which is then left out;
                 without it the error is raised.
             max_latency: seconds; a camera's frame older than that when its turn comes is dropped too.
+            stabilise: for the frames of one video: smooth the labels over time where the input stands still, see
+                `segmif.infer.stabilise.Stabiliser`.
 
         Raises:
             InputError: a pair cannot be read and there is no `on_error`, or the stream itself breaks.
@@ -132,11 +136,12 @@ class Model:
             ahead=2 * size + workers,
             max_latency=max_latency,
         )
+        refine = Stabiliser() if stabilise else None
         batch: list[PreparedPair] = []
         with ahead:
             for outcome in ahead:
                 if batch and (isinstance(outcome, tuple) or outcome.size != batch[0].size):
-                    yield from self._finished(batch)
+                    yield from self._finished(batch, refine)
                     batch = []
                 if isinstance(outcome, tuple):
                     if on_error is None:
@@ -145,12 +150,12 @@ class Model:
                     continue
                 batch.append(outcome)
                 if len(batch) == size:
-                    yield from self._finished(batch)
+                    yield from self._finished(batch, refine)
                     batch = []
-            yield from self._finished(batch)
+            yield from self._finished(batch, refine)
 
-    def _finished(self, batch: list[PreparedPair]) -> Iterator[Result]:
-        for result in self._run(batch) if batch else []:
+    def _finished(self, batch: list[PreparedPair], refine: Refine | None) -> Iterator[Result]:
+        for result in self._run(batch, refine) if batch else []:
             _warn(result, stacklevel=4)
             yield result
 
@@ -170,8 +175,8 @@ class Model:
         infrared, visible = (p if p.shape[:2] == view else resample(p, view) for p in (pair.infrared, pair.visible))
         return replace(pair, guide=maker(infrared, visible))
 
-    def _run(self, pairs: list[PreparedPair]) -> list[Result]:
-        return [self._result(pair, pixels) for pair, pixels in zip(pairs, self.engine.run(pairs), strict=True)]
+    def _run(self, pairs: list[PreparedPair], refine: Refine | None = None) -> list[Result]:
+        return [self._result(pair, pixels) for pair, pixels in zip(pairs, self.engine.run(pairs, refine), strict=True)]
 
     def _result(self, pair: PreparedPair, pixels: Pixels) -> Result:
         fused, labels, confidence = pixels
