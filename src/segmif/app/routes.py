@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -21,6 +22,7 @@ from segmif.app.security import Refusal
 from segmif.app.service import Service
 from segmif.app.uploads import check_picture
 from segmif.data.synthetic import EXAMPLES, example_scene
+from segmif.guide import GUIDE_KINDS
 from segmif.models.config import GuideKind
 
 Band = Literal["infrared", "visible"]
@@ -32,6 +34,7 @@ GuideName = Annotated[
     GuideKind | None, Query(description="The picture the semantic features come from; default: the model's own.")
 ]
 Align = Annotated[bool, Query(description="First register the infrared picture to the visible one.")]
+JobId = Annotated[str, PathParameter(description="As told when the job was made.")]
 Opacity = Annotated[float, Query(ge=0, le=1, description="Of the labels in the overlay.")]
 
 _ERROR = {"content": {"application/json": {"example": {"error": "infrared: the file is empty (0 bytes); ..."}}}}
@@ -163,12 +166,12 @@ def long_work(service: Service) -> APIRouter:
         return await start("video", [infrared, visible], work)
 
     @router.get("/jobs/{job_id}")
-    async def job(job_id: str) -> dict[str, Any]:
+    async def job(job_id: JobId) -> dict[str, Any]:
         """How far a job is."""
         return service.jobs.get(job_id).describe()
 
     @router.get("/jobs/{job_id}/result", response_class=FileResponse)
-    async def result(job_id: str) -> FileResponse:
+    async def result(job_id: JobId) -> FileResponse:
         """What a job made; kept for half an hour."""
         job = service.jobs.get(job_id)
         if job.result is None:
@@ -177,7 +180,7 @@ def long_work(service: Service) -> APIRouter:
         return FileResponse(job.result, media_type=job.media_type, filename=name, content_disposition_type="inline")
 
     @router.delete("/jobs/{job_id}")
-    async def drop(job_id: str) -> dict[str, str]:
+    async def drop(job_id: JobId) -> dict[str, str]:
         """End a job, if it is not at its end, and forget it."""
         await run_in_threadpool(service.jobs.drop, service.jobs.get(job_id))
         return {"id": job_id, "state": "dropped"}
@@ -205,6 +208,7 @@ def facts(service: Service) -> APIRouter:
             "version": __version__,
             "waiting": service.worker.waiting,
             "seconds_per_pair": round(service.worker.seconds, 3),
+            "guides": list(GUIDE_KINDS),
             "limits": {
                 "pair_bytes": settings.max_body,
                 "archive_bytes": settings.max_archive,
@@ -231,7 +235,10 @@ def facts(service: Service) -> APIRouter:
         ]
 
     @router.get("/examples/{name}/{band}.png", response_class=Response, responses={200: {"content": {"image/png": {}}}})
-    async def example(name: str, band: Band) -> Response:
+    async def example(
+        name: Annotated[str, PathParameter(description="One of /examples.")],
+        band: Annotated[Band, PathParameter(description="Of the picture.")],
+    ) -> Response:
         """One picture of an embedded scene."""
         if name not in EXAMPLES:
             raise Refusal(404, f"no such example: choose from {', '.join(EXAMPLES)}")
