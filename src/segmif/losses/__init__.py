@@ -9,12 +9,15 @@ from segmif.losses.fusion import (
     source_ssim_loss,
     ssim,
 )
+from segmif.losses.information import difference_correlation_loss, edge_transfer_loss, vif_loss
 from segmif.losses.segmentation import segmentation_loss
 from segmif.losses.weighting import SEGMENTATION_FACTOR, DynamicTaskWeights, fusion_factor
 
 __all__ = [
     "SEGMENTATION_FACTOR",
     "DynamicTaskWeights",
+    "difference_correlation_loss",
+    "edge_transfer_loss",
     "fusion_factor",
     "fusion_loss",
     "fusion_loss_round1",
@@ -24,4 +27,5 @@ __all__ = [
     "sobel",
     "source_ssim_loss",
     "ssim",
+    "vif_loss",
 ]

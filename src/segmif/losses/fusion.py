@@ -31,7 +31,7 @@ def fusion_loss_round1(fused_luma: Tensor, target: Tensor) -> Tensor:
     Raises:
         InputError: the shapes differ.
     """
-    fused_luma, target = _same_shape(fused_luma=fused_luma, target=target)
+    fused_luma, target = same_shape(fused_luma=fused_luma, target=target)
     return F.l1_loss(fused_luma, target) + F.l1_loss(sobel(fused_luma), sobel(target))
 
 
@@ -47,7 +47,7 @@ def fusion_loss(fused_luma: Tensor, target: Tensor) -> Tensor:
     Raises:
         InputError: the shapes differ.
     """
-    fused_luma, target = _same_shape(fused_luma=fused_luma, target=target)
+    fused_luma, target = same_shape(fused_luma=fused_luma, target=target)
     return F.mse_loss(fused_luma, target) + SSIM_FACTOR * (1 - ssim(fused_luma, target))
 
 
@@ -62,9 +62,7 @@ def max_intensity_loss(fused_luma: Tensor, infrared: Tensor, visible_luma: Tenso
     Raises:
         InputError: the shapes differ.
     """
-    fused_luma, infrared, visible_luma = _same_shape(
-        fused_luma=fused_luma, infrared=infrared, visible_luma=visible_luma
-    )
+    fused_luma, infrared, visible_luma = same_shape(fused_luma=fused_luma, infrared=infrared, visible_luma=visible_luma)
     return F.l1_loss(fused_luma, torch.maximum(infrared, visible_luma))
 
 
@@ -73,9 +71,7 @@ def max_gradient_loss(fused_luma: Tensor, infrared: Tensor, visible_luma: Tensor
 
     ∇ is the unsigned `sobel`. Arguments and errors as `max_intensity_loss`.
     """
-    fused_luma, infrared, visible_luma = _same_shape(
-        fused_luma=fused_luma, infrared=infrared, visible_luma=visible_luma
-    )
+    fused_luma, infrared, visible_luma = same_shape(fused_luma=fused_luma, infrared=infrared, visible_luma=visible_luma)
     return F.l1_loss(sobel(fused_luma), torch.maximum(sobel(infrared), sobel(visible_luma)))
 
 
@@ -84,9 +80,7 @@ def source_ssim_loss(fused_luma: Tensor, infrared: Tensor, visible_luma: Tensor)
 
     Arguments and errors as `max_intensity_loss`.
     """
-    fused_luma, infrared, visible_luma = _same_shape(
-        fused_luma=fused_luma, infrared=infrared, visible_luma=visible_luma
-    )
+    fused_luma, infrared, visible_luma = same_shape(fused_luma=fused_luma, infrared=infrared, visible_luma=visible_luma)
     return 1 - (ssim(fused_luma, infrared) + ssim(fused_luma, visible_luma)) / 2
 
 
@@ -103,7 +97,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 
     11×11 Gaussian window of σ 1.5, a border of zeros, C1 = 0.01², C2 = 0.03². Values in [−1, 1], 1 for equal pictures.
     """
-    first, second = _same_shape(first=first, second=second)
+    first, second = same_shape(first=first, second=second)
     moments = torch.stack((first, second, first * first, second * second, first * second))
     mean_1, mean_2, square_1, square_2, product = _gaussian(moments).unbind()
     variances = square_1 - mean_1 * mean_1 + square_2 - mean_2 * mean_2
@@ -132,7 +126,7 @@ def _wide(image: Tensor) -> Tensor:
     return image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
 
 
-def _same_shape(**images: Tensor) -> list[Tensor]:
+def same_shape(**images: Tensor) -> list[Tensor]:
     """The pictures at float32 or wider, or an `InputError` that names their shapes."""
     shapes = {name: tuple(image.shape) for name, image in images.items()}
     if len(set(shapes.values())) > 1 or len(next(iter(shapes.values()))) != 4:

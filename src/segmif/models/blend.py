@@ -24,6 +24,8 @@ LEVELS = 2
 STRIDE = 4
 BASES = 6
 _DETAIL_SIDE = 5
+DETAIL_MARGIN = _DETAIL_SIDE // 2
+"""How far from a pixel the blend looks, once it has its coefficients."""
 
 
 class ResidualBlock(nn.Module):
@@ -117,4 +119,4 @@ def blend(infrared: Tensor, luma: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def _local_mean(picture: Tensor) -> Tensor:
-    return F.avg_pool2d(picture, _DETAIL_SIDE, stride=1, padding=_DETAIL_SIDE // 2, count_include_pad=False)
+    return F.avg_pool2d(picture, _DETAIL_SIDE, stride=1, padding=DETAIL_MARGIN, count_include_pad=False)

@@ -21,7 +21,12 @@ from segmif.models.config import PAIR_CHANNELS, SegMiFConfig
 from segmif.models.encoders import Encoder, build_encoder, config_of
 from segmif.models.fusion import FusionNetwork
 from segmif.models.head import MLPHead
-from segmif.models.layers import resize, size_of
+from segmif.models.layers import exact, resize, size_of
+
+_DARKEST = 0.02
+"""Added before the logarithm: five grey levels, so that the noise of black does not count."""
+_FLATTEST = 0.05
+"""Added to the deviation, so that the noise of a flat picture is not blown up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,17 +138,28 @@ class SegMiF(nn.Module):
         Raises:
             InputError: a network of the other layout, or as `forward`.
         """
+        coefficients, logits = self.decide(infrared, visible, guide, interaction=interaction)
+        ycrcb = rgb_to_ycrcb(visible)
+        return replace(self._fused(blend(infrared, ycrcb[:, :1], coefficients), ycrcb), logits=logits)
+
+    def decide(
+        self, infrared: Tensor, visible: Tensor, guide: Tensor | None = None, *, interaction: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the shared layout decides at stride 4: the coefficients for `segmif.models.blend.blend`, and logits.
+
+        Of a large picture a reduced view is enough for both; the blend then takes place at full size. Arguments and
+        errors as `fuse_and_segment`.
+        """
         if not isinstance(self.fusion, BlendNetwork):
             raise InputError("a cascade segments its fused picture: call the network itself, or fuse() and segment()")
         _check_inputs(infrared, visible, guide)
         ycrcb = rgb_to_ycrcb(visible)
-        luma = ycrcb[:, :1]
         stages = self._pair_features(infrared, ycrcb, guide, stages=self.config.encoder_stages)
-        features = self.fusion.features(infrared, luma, self._semantic(stages[:2]))
-        fused = self._fused(blend(infrared, luma, self.fusion.coefficients(features)), ycrcb)
+        features = self.fusion.features(infrared, ycrcb[:, :1], self._semantic(stages[:2]))
+        coefficients = self.fusion.coefficients(features)
         if self.head is None:
-            return fused
-        return replace(fused, logits=self.head([*stages, features if interaction else features.detach()]))
+            return coefficients, None
+        return coefficients, self.head([*stages, features if interaction else features.detach()])
 
     def _fused(self, fused_luma: Tensor, ycrcb: Tensor) -> SegMiFOutput:
         """A fused luma in the colours of the visible picture."""
@@ -159,7 +175,7 @@ class SegMiF(nn.Module):
         luma, chroma = ycrcb[:, :1], ycrcb[:, 1:]
         guide = self._default_guide(infrared, luma) if guide is None else guide
         coloured = (ycrcb_to_rgb(torch.cat((guide, chroma), dim=1)).clamp(0, 1) - self.mean) / self.std
-        grey = (torch.cat((infrared, luma), dim=1) - self.mean.mean()) / self.std.mean()
+        grey = torch.cat((_standardised(infrared), _standardised(luma)), dim=1)
         features: list[Tensor] = self.encoder(torch.cat((coloured, grey), dim=1), stages)
         return features
 
@@ -244,6 +260,18 @@ class SegMiF(nn.Module):
             raise InputError(f"{where}/config.json: {error}") from error
         store.load_state(network, state, where=f"{where}/model.safetensors")
         return network.eval()
+
+
+def _standardised(picture: Tensor) -> Tensor:
+    """Logarithm of (B, 1, H, W) in [0, 1], mean 0 and deviation 1 over each picture.
+
+    Thermal cameras choose gain and gamma on their own: the same street is bright in one data set and nearly black in
+    another. Of what they do to a picture, x -> g·x^γ, nothing is left after this.
+    """
+    with exact(picture):
+        logarithm = (picture.float().clamp(min=0) + _DARKEST).log()
+        deviation, mean = torch.std_mean(logarithm, dim=(2, 3), keepdim=True, correction=0)
+        return (logarithm - mean) / (deviation + _FLATTEST)
 
 
 def _encoder(config: SegMiFConfig, encoder: Encoder | None) -> Any:

@@ -98,7 +98,8 @@ class LossConfig:
     """Factors of the loss terms.
 
     Fusion = `target` · (the paper's loss against the VSM-WLS target) + `intensity` · max-intensity + `gradient` ·
-    max-gradient + `source_ssim` · (1 − SSIM with both sources).
+    max-gradient + `source_ssim` · (1 − SSIM with both sources) + `vif` · (1 − VIF) + `qabf` · (1 − Qabf) + `scd` ·
+    (1 − SCD / 2).
     Rounds after the first and joint training: w_f · fusion_factor · Fusion + w_s · `segmentation` · cross entropy,
     where fusion_factor is `round_factor` / k in round k and `joint_factor` in joint training, and (w_f, w_s) are
     dynamic (`temperature`) or 1. `class_weights` of the cross entropy by class name; others 1.
@@ -108,6 +109,9 @@ class LossConfig:
     intensity: float = 0.0
     gradient: float = 0.0
     source_ssim: float = 0.0
+    vif: float = 0.0
+    qabf: float = 0.0
+    scd: float = 0.0
     segmentation: float = 0.8
     round_factor: float = 0.4
     joint_factor: float = 1.0

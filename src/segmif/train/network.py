@@ -74,6 +74,9 @@ def load_encoder(network: SegMiF, source: str) -> None:
     if isinstance(config, EfficientNetConfig):
         path = _imagenet_file(config.variant) if source == "imagenet" else Path(source)
         state = rename_imagenet_keys(read_state(path), config.variant)
+        stem = state["stem.0.weight"]  # channels ImageNet does not have begin at nothing
+        more = stem.new_zeros(stem.shape[0], config.inputs - stem.shape[1], *stem.shape[2:])
+        state["stem.0.weight"] = torch.cat((stem, more), dim=1)
     else:
         encoder = load_segformer(source)
         if encoder.config != config:

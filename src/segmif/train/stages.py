@@ -7,6 +7,7 @@ the fusion network, segmentation the encoder and head, joint training both (SegM
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,12 +15,15 @@ from torch import Tensor
 from segmif.checks import unknown
 from segmif.color import rgb_to_ycrcb, ycrcb_to_rgb
 from segmif.losses import (
+    difference_correlation_loss,
+    edge_transfer_loss,
     fusion_loss,
     fusion_loss_round1,
     max_gradient_loss,
     max_intensity_loss,
     segmentation_loss,
     source_ssim_loss,
+    vif_loss,
 )
 from segmif.models import SegMiF, SegMiFConfig, SegMiFOutput
 from segmif.train.config import Phase, Recipe, StageKind
@@ -52,11 +56,12 @@ def fusion_stage(
     """Train the fusion network; from round 2 on the segmentation network, which does not learn now, judges too."""
     network.eval()
     network.fusion.train()
-    fused = fuse(network, batch, recipe)
-    fusion = _fusion_loss(fused.fused_luma, batch, recipe, first=round_number == 1)
-    if round_number == 1 or not recipe.interaction:
+    judged = round_number > 1 and recipe.interaction
+    output = both(network, batch, recipe) if judged else fuse(network, batch, recipe)
+    fusion = _fusion_loss(output.fused_luma, batch, recipe, first=round_number == 1)
+    if output.logits is None:
         return {"loss": fusion, "fusion": fusion}
-    segmentation = _segmentation_loss(network.segment(fused.fused_rgb), batch, recipe)
+    segmentation = _segmentation_loss(output.logits, batch, recipe)
     return _combined(fusion, segmentation, recipe, recipe.loss.round_factor / round_number, weights)
 
 
@@ -65,14 +70,20 @@ def segmentation_stage(network: SegMiF, batch: Batch, recipe: Recipe, round_numb
 
     In round 0 that network has learnt nothing yet; the pixel-wise maximum stands in for its pictures.
     """
-    network.eval()
-    with torch.no_grad():
-        unfused = round_number == 0 and recipe.segment_input == "fused"
-        picture = maximum(batch) if unfused else segmentation_input(network, batch, recipe)
     assert network.head is not None
-    network.encoder.train()
-    network.head.train()
-    segmentation = _segmentation_loss(network.segment(picture), batch, recipe)
+    network.eval()
+    if network.config.layout == "shared":
+        network.encoder.train()
+        network.head.train()
+        logits = segment_pair(network, batch, recipe)
+    else:
+        with torch.no_grad():
+            unfused = round_number == 0 and recipe.segment_input == "fused"
+            picture = maximum(batch) if unfused else segmentation_input(network, batch, recipe)
+        network.encoder.train()
+        network.head.train()
+        logits = network.segment(picture)
+    segmentation = _segmentation_loss(logits, batch, recipe)
     return {"loss": segmentation, "segmentation": segmentation}
 
 
@@ -81,10 +92,10 @@ def joint_stage(
 ) -> Losses:
     """Train both networks in one optimisation."""
     network.train()
-    fused = fuse(network, batch, recipe)
-    fusion = _fusion_loss(fused.fused_luma, batch, recipe, first=False)
-    fused_rgb = fused.fused_rgb if recipe.interaction else fused.fused_rgb.detach()
-    segmentation = _segmentation_loss(network.segment(fused_rgb), batch, recipe)
+    output = both(network, batch, recipe)
+    fusion = _fusion_loss(output.fused_luma, batch, recipe, first=False)
+    assert output.logits is not None
+    segmentation = _segmentation_loss(output.logits, batch, recipe)
     return _combined(fusion, segmentation, recipe, recipe.loss.joint_factor, weights)
 
 
@@ -98,7 +109,41 @@ def _combined(
 
 def fuse(network: SegMiF, batch: Batch, recipe: Recipe) -> SegMiFOutput:
     """Fused luma and RGB of a batch, with the model's guide (the network makes simple ones itself)."""
-    return network.fuse(batch.infrared, batch.visible, batch.target if recipe.model.guide == "vsm_wls" else None)
+    return network.fuse(batch.infrared, batch.visible, _guide(batch, recipe))
+
+
+def both(network: SegMiF, batch: Batch, recipe: Recipe) -> SegMiFOutput:
+    """Fused picture and logits; without interaction, no gradient of the logits reaches the fusion network."""
+    if network.config.layout == "shared":
+        pair = seen(batch, recipe)
+        return network.fuse_and_segment(
+            pair.infrared, pair.visible, _guide(pair, recipe), interaction=recipe.interaction
+        )
+    fused = fuse(network, batch, recipe)
+    fused_rgb = fused.fused_rgb if recipe.interaction else fused.fused_rgb.detach()
+    return replace(fused, logits=network.segment(fused_rgb))
+
+
+def segment_pair(network: SegMiF, batch: Batch, recipe: Recipe) -> Tensor:
+    """Logits of a network of the shared layout; no gradient reaches its fusion network."""
+    pair = seen(batch, recipe)
+    output = network.fuse_and_segment(pair.infrared, pair.visible, _guide(pair, recipe), interaction=False)
+    assert output.logits is not None
+    return output.logits
+
+
+def seen(batch: Batch, recipe: Recipe) -> Batch:
+    """The pair a network of the shared layout sees: in the ablations, one picture in the place of both."""
+    if recipe.segment_input == "fused":
+        return batch
+    if recipe.segment_input == "infrared":
+        return replace(batch, visible=batch.infrared.expand_as(batch.visible))
+    visible = maximum(batch) if recipe.segment_input == "maximum" else batch.visible
+    return replace(batch, infrared=rgb_to_ycrcb(visible)[:, :1], visible=visible)
+
+
+def _guide(batch: Batch, recipe: Recipe) -> Tensor | None:
+    return batch.target if recipe.model.guide == "vsm_wls" else None
 
 
 def segmentation_input(network: SegMiF, batch: Batch, recipe: Recipe) -> Tensor:
@@ -130,6 +175,9 @@ def _fusion_loss(fused_luma: Tensor, batch: Batch, recipe: Recipe, *, first: boo
         (factors.intensity, max_intensity_loss),
         (factors.gradient, max_gradient_loss),
         (factors.source_ssim, source_ssim_loss),
+        (factors.vif, vif_loss),
+        (factors.qabf, edge_transfer_loss),
+        (factors.scd, difference_correlation_loss),
     ):
         if factor:
             total = total + factor * loss(fused_luma, batch.infrared, visible_luma)

@@ -23,7 +23,7 @@ from segmif.models import SegMiF
 from segmif.train.config import Recipe, Source
 from segmif.train.mixture import Batch, to_batch
 from segmif.train.sources import label_translation, needs_guide, open_source, stored_target, target_store
-from segmif.train.stages import fuse, segmentation_input
+from segmif.train.stages import fuse, segment_pair, segmentation_input
 
 PANEL = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf")
 """Fusion metrics of every validation."""
@@ -98,7 +98,10 @@ class Validation:
 
     @torch.no_grad()
     def _predict(self, network: SegMiF, batch: Batch) -> npt.NDArray[np.uint8]:
-        logits = network.segment(segmentation_input(network, batch, self._recipe)).float()
+        if network.config.layout == "shared":
+            logits = segment_pair(network, batch, self._recipe).float()
+        else:
+            logits = network.segment(segmentation_input(network, batch, self._recipe)).float()
         size = batch.infrared.shape[-2:]
         full = torch.nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         return full.argmax(1)[0].to(torch.uint8).cpu().numpy()
