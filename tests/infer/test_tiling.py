@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from segmif.infer import Limits, Model
 from segmif.infer.tiling import MARGIN, SharedContexts, reduced_size, upsampled, windows
+from segmif.models import SegMiF, SegMiFConfig
 from tests.infer.conftest import scene
 from tests.tiny import tiny_network
 
@@ -54,6 +55,23 @@ def test_windows_give_the_whole_picture_where_the_view_is_the_whole(options):
     assert np.abs(whole.fused.astype(int) - tiled.fused).max() <= 1
     assert (whole.labels == tiled.labels).mean() > 0.999
     np.testing.assert_allclose(tiled.confidence, whole.confidence, atol=1e-3)
+
+
+def test_shared_layout_decides_on_a_reduced_view_and_blends_at_full_size():
+    infrared, visible = scene(150, 210)
+    torch.manual_seed(0)
+    network = SegMiF(SegMiFConfig.preset("segmif-lite", head_channels=16)).eval()
+    torch.nn.init.normal_(network.fusion.output.weight, std=0.02)
+    model = Model(network, device="cpu", dtype="float32")
+    whole = model.predict(infrared, visible)
+    model.limits = Limits(segment=150 * 210 - 1, tile=48)
+    parts = model.predict(infrared, visible)
+    model.limits = Limits(segment=150 * 210 - 1, tile=500)
+    at_once = model.predict(infrared, visible)
+    np.testing.assert_array_equal(parts.fused, at_once.fused)
+    assert np.abs(whole.fused.astype(int) - parts.fused).mean() < 3, "decided on a view one pixel smaller"
+    assert whole.fused.shape == parts.fused.shape
+    assert parts.labels.shape == (150, 210)
 
 
 def test_seams_cannot_be_seen_where_the_view_is_reduced(model):

@@ -1,4 +1,5 @@
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from segmif.checks import InputError
 from segmif.color import rgb_to_ycrcb
 from segmif.models import MiTConfig, SegMiF, SegMiFConfig
+from segmif.models.blend import blend
+from segmif.models.config import PAIR_CHANNELS
+from segmif.models.segmif import _standardised
 from tests.models.tester import NetworkTester, random
 
 TINY_ENCODER = MiTConfig(channels=(8, 16, 20, 32), depths=(1, 1, 1, 1), drop_path=0.0)
@@ -68,6 +72,27 @@ class TestFusionAlone(TestSegMiF):
 
 class TestEfficientNet(TestSegMiF):
     config = SegMiFConfig.preset("efficientnet_lite0", num_classes=3, fusion_channels=16, growth=16, head_channels=16)
+
+
+SHARED = {
+    "layout": "shared", "encoder": replace(TINY_ENCODER, inputs=PAIR_CHANNELS), "guide": "maximum",
+}  # fmt: skip
+
+
+class TestSharedLayout(TestSegMiF):
+    config = tiny(**SHARED)
+
+
+class TestSharedLayoutWithoutAttention(TestSegMiF):
+    config = tiny(**SHARED, attention="none")
+
+
+class TestSharedLayoutWithOneAttention(TestSegMiF):
+    config = tiny(**SHARED, share_attention=True, attention="moam", detach_semantic=False)
+
+
+class TestLite(TestSegMiF):
+    config = replace(SegMiFConfig.preset("segmif-lite"), head_dropout=0.0, head_channels=16)
 
 
 def build(**changes: object) -> SegMiF:
@@ -233,3 +258,79 @@ def test_any_size(height: int, width: int) -> None:
     assert output.logits is not None
     assert output.logits.shape == (1, 5, -(-height // 4), -(-width // 4))
     assert output.full_logits().shape[2:] == (height, width)
+
+
+# --- the shared layout -----------------------------------------------------------------------------------------------
+
+
+def test_shared_layout_fuses_the_same_with_and_without_segmentation() -> None:
+    network = build(**SHARED)
+    torch.nn.init.normal_(network.fusion.output.weight, std=0.05)
+    infrared, visible, _ = pair(2, (45, 70))
+    with torch.no_grad():
+        assert torch.equal(network.fuse(infrared, visible).fused_luma, network(infrared, visible).fused_luma)
+
+
+def test_shared_layout_starts_from_the_maximum() -> None:
+    infrared, visible, _ = pair(1, (33, 50))
+    luma = rgb_to_ycrcb(visible)[:, :1]
+    with torch.no_grad():
+        assert torch.equal(build(**SHARED)(infrared, visible).fused_luma, torch.maximum(infrared, luma))
+
+
+def test_blend_by_hand() -> None:
+    a, b = random(0, 1, 1, 8, 12).double(), random(1, 1, 1, 8, 12).double()
+    c = torch.tensor([0.1, 0.2, -0.3, 0.5, 0.7, 0.05], dtype=torch.float64).view(1, 6, 1, 1).expand(1, 6, 2, 3)
+    fused = blend(a, b, c)[0, 0]
+    for y, x in ((0, 0), (4, 5), (7, 11)):
+        window = (..., slice(max(y - 2, 0), y + 3), slice(max(x - 2, 0), x + 3))
+        u, v = a[0, 0, y, x], b[0, 0, y, x]
+        expected = (
+            1.1 * max(u, v) + 0.2 * u - 0.3 * v + 0.5 * (u - a[window].mean()) + 0.7 * (v - b[window].mean()) + 0.05
+        )
+        torch.testing.assert_close(fused[y, x], expected)
+
+
+def test_shared_labels_do_not_depend_on_the_gain_of_the_infrared_camera() -> None:
+    """What the encoder sees beside the guide is the same after x -> g·x^γ, up to the grey levels of black."""
+    bright = 0.2 + 0.8 * random(0, 1, 1, 40, 40)
+    first, second = _standardised(bright), _standardised(0.5 * bright**1.7)
+    torch.testing.assert_close(first, second, atol=0.12, rtol=0)
+
+
+def test_interaction_decides_whether_labels_train_the_fusion_network() -> None:
+    network = build(**SHARED)
+    for interaction in (True, False):
+        network.zero_grad()
+        output = network.fuse_and_segment(*pair()[:2], interaction=interaction)
+        output.logits.square().mean().backward()
+        reached = any(p.grad is not None and bool(p.grad.any()) for p in network.fusion.parameters())
+        assert reached == interaction
+
+
+def test_shared_layout_says_what_it_cannot_do() -> None:
+    network = build(**SHARED)
+    with pytest.raises(InputError, match="segments pairs"):
+        network.segment(torch.rand(1, 3, 32, 32))
+    with pytest.raises(InputError, match="a cascade"):
+        build().fuse_and_segment(*pair()[:2])
+    with pytest.raises(InputError, match="inputs must be 5"):
+        tiny(layout="shared")
+    with pytest.raises(InputError, match="5 input channels"):
+        SegMiF(tiny(**{**SHARED, "encoder": None}), encoder=_Foreign())
+
+
+class _Foreign(torch.nn.Module):
+    channels = (8, 8, 8, 8)
+
+
+def test_shared_layout_can_be_saved_and_its_guide_encoded(tmp_path) -> None:
+    network = build(**SHARED)
+    network.save_pretrained(tmp_path)
+    again = SegMiF.from_pretrained(tmp_path)
+    assert again.config == network.config
+    infrared, visible, guide = pair()
+    with torch.no_grad():
+        assert torch.equal(again(infrared, visible).logits, network(infrared, visible).logits)
+        assert not torch.equal(network(infrared, visible, guide).logits, network(infrared, visible).logits)
+        assert [m.shape[1] for m in network.encode_guide(guide)] == [8, 16]

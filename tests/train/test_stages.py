@@ -65,6 +65,29 @@ def test_gradients_reach_what_a_stage_trains_and_nothing_else(
     assert changed == learning & {"head"}, "a network that does not learn keeps its running statistics"
 
 
+@pytest.mark.parametrize(
+    ("kind", "number", "learning"),
+    [("fusion", 1, {"fusion"}), ("fusion", 2, {"fusion"}), ("segmentation", 1, {"encoder", "head"}),
+     ("joint", 3, {"fusion", "encoder", "head"})],
+)  # fmt: skip
+@pytest.mark.parametrize("seen", ["fused", "infrared", "visible", "maximum"])
+def test_every_stage_trains_the_shared_layout_too(
+    tiny: MakeRecipe, batch: Batch, kind: StageKind, number: int, learning: set[str], seen: str
+) -> None:
+    encoder = replace(tiny().model.encoder, inputs=5)
+    model = replace(tiny().model, layout="shared", encoder=encoder, guide="maximum")
+    loss = LossConfig(target=0.0, intensity=1.0, vif=0.1, qabf=0.1, scd=0.1)
+    recipe = replace(tiny(), model=model, loss=loss, segment_input=seen)
+    network = _network(recipe)
+    torch.nn.init.normal_(network.fusion.output.weight, std=0.05)
+    parameter_groups(network, TRAINABLE[kind], learning_rate=1, weight_decay=0)
+    losses = stage_losses(network, batch, recipe, _phase(kind, number))
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    assert torch.isfinite(losses["loss"])
+    reached = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert reached == learning
+
+
 def test_first_round_is_the_round_1_loss(tiny: MakeRecipe, batch: Batch) -> None:
     recipe = tiny()
     network = _network(recipe).eval()

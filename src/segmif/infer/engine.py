@@ -22,6 +22,7 @@ from segmif.infer.backends.native import precision
 from segmif.infer.inputs import PreparedPair, Unit, resample
 from segmif.infer.tiling import Limits, SharedContexts, reduced_size, upsampled, windows
 from segmif.models import SegMiF
+from segmif.models.blend import DETAIL_MARGIN, blend
 
 _DTYPES = {
     "float32": torch.float32, "fp32": torch.float32,
@@ -108,14 +109,20 @@ class Engine:
     @property
     def needs_guide(self) -> bool:
         """Whether the network looks at a guide at all."""
-        return self.network.config.attention != "none"
+        return self._shared or self.network.config.attention != "none"
 
     def view_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """The (height, width) at which the network sees the whole of a picture, and wants its guide."""
-        return size if self._fits(size) else reduced_size(size, self.limits.view)
+        if self._fits(size):
+            return size
+        return reduced_size(size, self.limits.segment if self._shared else self.limits.view)
+
+    @property
+    def _shared(self) -> bool:
+        return self.network.config.layout == "shared"
 
     def _fits(self, size: tuple[int, int]) -> bool:
-        return size[0] * size[1] <= self.limits.whole
+        return size[0] * size[1] <= (self.limits.segment if self._shared else self.limits.whole)
 
     def run(self, pairs: Sequence[PreparedPair], refine: Refine | None = None) -> list[Pixels]:
         """Fuse and segment pairs of one size; `refine` may change the logits before labels are read from them.
@@ -127,7 +134,8 @@ class Engine:
             if self._fits(pairs[0].size):
                 return _all_pixels(pairs, self._run_whole(pairs), refine)
             with precision(self.device, self.dtype):
-                return _all_pixels(pairs, map(self._run_in_windows, pairs), refine)
+                in_windows = self._blend_in_windows if self._shared else self._run_in_windows
+                return _all_pixels(pairs, map(in_windows, pairs), refine)
 
     def _batch(self, pictures: Sequence[Unit]) -> Tensor:
         """Grey (H, W) or RGB (H, W, 3) pictures as (B, C, H, W) on the device."""
@@ -167,6 +175,26 @@ class Engine:
         if network.config.clamp:
             fused.clamp_(0, 1)
         return fused, self._segment_reduced(fused)
+
+    def _blend_in_windows(self, pair: PreparedPair) -> _Raw:
+        """The shared layout decides on a reduced view how to blend, and blends at full size."""
+        network, view = self.network, self.view_size(pair.size)
+        coefficients, logits = network.decide(
+            self._batch([resample(pair.infrared, view)]),
+            self._batch([resample(pair.visible, view)]),
+            None if pair.guide is None else self._batch([pair.guide]),
+        )
+        infrared, visible = torch.from_numpy(pair.infrared), torch.from_numpy(pair.visible).permute(2, 0, 1)
+        fused = torch.empty((3, *pair.size))
+        for window in windows(pair.size, self.limits.tile, DETAIL_MARGIN):
+            local = upsampled(coefficients, pair.size, window.outer_rows, window.outer_columns)
+            y, cr, cb = rgb_to_ycrcb(window.cut(visible)[None].to(self.device)).chunk(3, dim=1)
+            y = blend(window.cut(infrared)[None, None].to(self.device), y, local)
+            rgb = ycrcb_to_rgb(torch.cat((y, cr, cb), dim=1))
+            fused[:, window.rows, window.columns] = window.trim(rgb)[0].cpu()
+        if network.config.clamp:
+            fused.clamp_(0, 1)
+        return fused, None if logits is None else logits[0]
 
     def _segment_reduced(self, fused: Tensor) -> Tensor | None:
         """Logits (K, h, w) of a large fused picture (3, H, W)."""

@@ -269,9 +269,10 @@ def _standardised(picture: Tensor) -> Tensor:
     another. Of what they do to a picture, x -> g·x^γ, nothing is left after this.
     """
     with exact(picture):
-        logarithm = (picture.float().clamp(min=0) + _DARKEST).log()
+        wide = picture.to(torch.promote_types(picture.dtype, torch.float32))
+        logarithm = (wide.clamp(min=0) + _DARKEST).log()
         deviation, mean = torch.std_mean(logarithm, dim=(2, 3), keepdim=True, correction=0)
-        return (logarithm - mean) / (deviation + _FLATTEST)
+        return ((logarithm - mean) / (deviation + _FLATTEST)).to(picture.dtype)
 
 
 def _encoder(config: SegMiFConfig, encoder: Encoder | None) -> Any:
