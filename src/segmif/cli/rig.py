@@ -6,12 +6,16 @@ from pathlib import Path
 
 import typer
 
+from segmif.cli import building
+
 
 def register(app: typer.Typer) -> None:
     """Add the group `rig`."""
     group = typer.Typer(help="Work with a rig of an infrared and a visible camera.", no_args_is_help=True)
     for command in (_register,):
         group.command(command.__name__.lstrip("_"))(command)
+    for command in (building.build, building.check):
+        group.command()(command)
     app.add_typer(group, name="rig")
 
 
