@@ -37,8 +37,8 @@ def build(
     """Build a benchmark: train and test, each with Infrared, Visible, Label and color, no drive in two splits.
 
     Pairs that will not do (damaged, unlabelled, other sizes) are left out and listed; exit code 1 says there were some.
-    Day and night are divided each for themselves. Also written: pairs.jsonl (split, drive, origin of each pair) and
-    build.json (how it was built).
+    Day and night are divided each for themselves where there are drives enough of both. Also written: pairs.jsonl
+    (split, drive, origin of each pair) and build.json (how it was built).
 
     Example: segmif rig build drive/ -o city/ --parts train=0.8,test=0.2, then segmif rig check city/
     """

@@ -223,7 +223,7 @@ def _how(built: Mapping[str, Any]) -> Iterator[Block]:
         + ("infrared stored in 8 bits; " if config.get("eight_bits") else "")
         + f"divided by {config.get('by')} (gap {config.get('gap'):g}, seed {config.get('seed')}) into "
         + ", ".join(f"{split} {part:g}" for split, part in config.get("parts", {}).items())
-        + "; day and night each for themselves."
+        + "; day and night each for themselves where there were drives enough of both."
     )
     left = built.get("left_out", [])
     if left:

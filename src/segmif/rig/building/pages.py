@@ -15,7 +15,7 @@ body { font: 16px/1.55 system-ui, sans-serif; color: #24292f; max-width: 860px; 
 h1 { margin-bottom: .2rem; } h2 { margin-top: 2.4rem; border-bottom: 1px solid #d0d7de; padding-bottom: .2rem; }
 table { border-collapse: collapse; margin: .8rem 0; font-size: .93rem; }
 th, td { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top; }
-tr + tr { border-top: 1px solid #d0d7de; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
+tr + tr { border-top: 1px solid #d0d7de; } th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: 1rem 0; } svg { max-width: 100%; height: auto; }
 figcaption { color: #57606a; font-size: .9rem; } code { font-size: .9em; }
 """
@@ -60,9 +60,13 @@ def markdown(title: str, parts: Sequence[Section]) -> str:
 
 def markdown_table(table: Table) -> list[str]:
     """The lines of a table; columns of numbers are set to the right."""
-    numbers = [all(_is_number(row[i]) for row in table.rows) for i in range(len(table.header))]
-    rule = "|".join("---:" if number else "---" for number in numbers)
+    rule = "|".join("---:" if number else "---" for number in _numeric(table))
     return [_line(table.header), f"|{rule}|", *(_line(row) for row in table.rows)]
+
+
+def _numeric(table: Table) -> list[bool]:
+    """Which columns hold nothing but numbers."""
+    return [all(_is_number(row[i]) for row in table.rows) for i in range(len(table.header))]
 
 
 def _line(cells: Sequence[object]) -> str:
@@ -96,9 +100,10 @@ def html(title: str, parts: Sequence[Section]) -> str:
 
 
 def _html_table(table: Table) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.header)
+    kinds = [" class=n" if number else "" for number in _numeric(table)]
+    head = "".join(f"<th{kind}>{escape(cell)}</th>" for kind, cell in zip(kinds, table.header, strict=True))
     rows = "".join(
-        "<tr>" + "".join(f"<td{' class=n' if _is_number(c) else ''}>{escape(str(c))}</td>" for c in row) + "</tr>"
+        "<tr>" + "".join(f"<td{k}>{escape(str(c))}</td>" for k, c in zip(kinds, row, strict=True)) + "</tr>"
         for row in table.rows
     )
     return f"<table>{f'<tr>{head}</tr>' if any(table.header) else ''}{rows}</table>"
