@@ -43,7 +43,7 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False) -> Path:
     Args:
         recipe: see `segmif.train.recipes`.
         folder: of the run; receives ``recipe.json``, checkpoints, ``losses.csv``, ``scores.csv``, TensorBoard files,
-            pictures, and at the end ``model/`` and ``scores.json``.
+            pictures, and at the end ``model/`` with its ``scores.json``.
         resume: go on from the newest checkpoint; the loss curve continues as if nothing had happened.
 
     Returns:
