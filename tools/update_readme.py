@@ -27,7 +27,7 @@ def table() -> str:
     lines = ["| model | size | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
     for name, record in SHIPPED.items():
         size = f"{(SHIPPED_FOLDER / record.file).stat().st_size / 1e6:.1f} MB"
-        values = [f"{record.scores[key]:.3g}" for key in COLUMNS.values()]
+        values = [f"{record.scores[key]:.3g}" if key in record.scores else "–" for key in COLUMNS.values()]
         lines.append(f"| [{name}](src/segmif/weights/{name}/README.md) | {size} | " + " | ".join(values) + " |")
     lines += [
         "",
@@ -35,6 +35,13 @@ def table() -> str:
         "pairs. Fusion: mean over so many MSRS test pairs, grey, plain definitions. MSRS and TNO are never "
         "trained on; the cards hold all scores, the data and the limits. The first row is the default.",
     ]
+    if "segmif-cwfid" in SHIPPED:
+        fields = SHIPPED["segmif-cwfid"].scores
+        lines += [
+            "",
+            "segmif-cwfid is for crop and weed in a red and a near infrared band: mean IoU of soil, crop and weed "
+            f"{fields['CWFID test mIoU']:.3g} on the official test split.",
+        ]
     return "\n".join(lines)
 
 
