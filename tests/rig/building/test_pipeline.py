@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from segmif.io import read_image, read_labels
-from segmif.rig.record.simulate import SimulatedRig
-from tests.rig.building.recordings import SIZE, recording
+from tests.rig.building.recordings import recording, street
 
 
 def _segmif(folder: Path, *arguments: str) -> str:
@@ -47,7 +46,7 @@ def test_from_the_rig_to_training_and_evaluation(tmp_path: Path) -> None:
     assert len(rows) == 12
     assert len({(row["drive"], row["split"]) for row in rows}) == len({row["drive"] for row in rows})
     first = rows[0]
-    rig = SimulatedRig(seed=0, size=SIZE, seconds=60.0, time="day")
+    rig = street(0)
     labels = read_labels(built / first["split"] / "Label" / "000001.png")
     assert np.array_equal(labels, rig.labels(0.0)), "polygons of the truth come back as the truth"
     infrared = read_image(built / first["split"] / "Infrared" / "000001.png").astype(float)
