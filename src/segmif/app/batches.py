@@ -20,8 +20,8 @@ from segmif.app.uploads import VideoLimits, check_picture, check_video
 from segmif.app.worker import Worker
 from segmif.checks import InputError
 from segmif.rig.register import align_pair
-from segmif.streams import open_pairs
-from segmif.video import VideoWriter
+from segmif.streams import VideoPairs
+from segmif.video import VideoFile, VideoWriter
 
 OUTPUTS = ("fused", "labels", "overlay")
 
@@ -98,7 +98,7 @@ def fuse_video(
     """
     check_video(infrared, "infrared", limits)
     check_video(visible, "visible", limits)
-    pairs = open_pairs(infrared, visible)
+    pairs = VideoPairs(VideoFile(infrared), VideoFile(visible))
     assert pairs.rate is not None, "videos have a rate"
     job.total = min(pairs.length or limits.frames, limits.frames)
     result = job.folder / "result.mp4"
