@@ -9,7 +9,6 @@ page is written anew, and the figures beside it in ``images``; no photograph is 
 from __future__ import annotations
 
 import argparse
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -75,20 +74,20 @@ def fill(page: str, blocks: Mapping[str, Sequence[str]]) -> str:
     ['a <!-- x -->', '', 'new', '', '<!-- /x --> b']
     """
     for name, lines in blocks.items():
-        body = "\n".join(("", "", *lines, "", ""))
-        page, count = re.subn(
-            rf"(<!-- {name} -->).*?(<!-- /{name} -->)", lambda m, body=body: m[1] + body + m[2], page, flags=re.DOTALL
-        )
-        if not count:
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, found, rest = page.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
             raise InputError(f"the page has no marks <!-- {name} --> and <!-- /{name} -->: add them where it should go")
+        page = before + "\n".join((begin, "", *lines, "", end)) + after
     return page
 
 
-def card_blocks(root: Path, images: Path) -> dict[str, list[str]]:
+def card_blocks(root: Path, images: Path, *, pairs: int = 200) -> dict[str, list[str]]:
     """Parts of the data card of both sets; figures of RoadScene-15 are written to `images`."""
     blocks: dict[str, list[str]] = {name: [] for name in _CARD.values()}
     for dataset, title in SETS.items():
-        inspection = inspect(dataset_info(dataset), root, pairs=200)
+        inspection = inspect(dataset_info(dataset), root, pairs=pairs)
         for heading, parts in sections(inspection, About()):
             if heading not in _CARD:
                 continue

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from segmif.rig.building.inspect import Inspection
 
 _LINES = 10
@@ -120,7 +122,7 @@ def _show(inspection: Inspection) -> None:
 
     rows = []
     for split, names in inspection.report.splits.items():
-        tally = inspection.brightness.get(split, {})
+        tally: Mapping[str, int] = inspection.brightness.get(split, {})
         drives = {inspection.drives[name] for name in names if name in inspection.drives}
         counts = (len(names), tally.get("day", 0), tally.get("night", 0), len(drives) or "–")
         rows.append((split, *(str(count) for count in counts)))
