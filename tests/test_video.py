@@ -72,7 +72,7 @@ class TurnedFrame:
 @pytest.mark.parametrize(("rotation", "turns"), [(0, 0), (90, 1), (-90, 3), (180, 2)])
 def test_frames_are_turned_upright(rotation, turns):
     array = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(video._frame_array(TurnedFrame(array, rotation)), np.rot90(array, turns))
+    np.testing.assert_array_equal(video.frame_array(TurnedFrame(array, rotation)), np.rot90(array, turns))
 
 
 def test_not_a_video(tmp_path):
@@ -104,7 +104,7 @@ def test_damaged_video_says_after_which_frame(tmp_path, monkeypatch):
         decoded.append(frame)
         return np.zeros((48, 64, 3), np.uint8)
 
-    monkeypatch.setattr(video, "_frame_array", decode_one_and_fail)
+    monkeypatch.setattr(video, "frame_array", decode_one_and_fail)
     with pytest.raises(InputError, match=r"damaged after frame 1 \(Invalid data"):
         list(source)
 

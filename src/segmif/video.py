@@ -85,7 +85,7 @@ class VideoFile:
                 for frame in container.decode(stream):
                     seconds = frame.time if frame.time is not None else float(count / self.rate)
                     start = seconds if start is None else start
-                    yield seconds - start, _frame_array(frame)
+                    yield seconds - start, frame_array(frame)
                     count += 1
             except self._av.FFmpegError as error:
                 raise InputError(
@@ -99,8 +99,8 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _frame_array(frame: Any) -> Array:
-    """A decoded frame as an upright array."""
+def frame_array(frame: Any) -> Array:
+    """A decoded PyAV frame as an upright array: grey (H, W) uint8 or uint16, or RGB (H, W, 3) uint8."""
     name = frame.format.name
     if name.startswith("gray"):
         deep = frame.format.components[0].bits > 8

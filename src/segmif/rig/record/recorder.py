@@ -1,0 +1,428 @@
+"""The recorder: frames in, pairs out, until it is told to stop, time, quota or disk is used up, or a camera dies."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from segmif._version import __version__
+from segmif.checks import InputError
+from segmif.io import Band, write_json
+from segmif.rig.record.feed import Event, LiveFeed, recorded_events
+from segmif.rig.record.frames import BANDS, Frame, HostClock, Opener, Source
+from segmif.rig.record.gps import Gps
+from segmif.rig.record.manifest import Record
+from segmif.rig.record.match import Match, Matcher
+from segmif.rig.record.schedule import Window
+from segmif.rig.record.settings import RecordConfig, Status, Summary, Viewer
+from segmif.rig.record.sun import solar_elevation
+from segmif.rig.record.sync import ClocksApart, OffsetKeeper
+from segmif.rig.record.track import Track, grey_if_grey
+from segmif.rig.record.writer import DiskFull, PairWriter
+
+VERSION = 1
+"""Of the layout of recording.json and of the manifest's records."""
+DESCRIPTION = "recording.json"
+
+_DESCRIBE_EVERY = 30.0
+_STATUS_EVERY = 0.5
+_PATIENCE, _PATIENCE_FRAMES = 10.0, 50
+"""Seconds, and frames of each camera, in which at least one pair must be found."""
+_EVENTS_KEPT = 1000
+
+
+class _End(Exception):
+    """The recording is over."""
+
+    def __init__(self, reason: str, code: int = 0) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def _silent(_: object) -> None:
+    """Say nothing."""
+
+
+class Recorder:
+    """Records pairs of two cameras into a folder.
+
+    Args:
+        infrared, visible: open the sources.
+        out: the folder: ``Infrared/``, ``Visible/``, ``Display/``, ``manifest.jsonl``, ``recording.json``.
+        say: takes lines for the user; `watch` takes a `Status` twice a second.
+        viewer: shows pairs; `gps` tells positions.
+        settings: what the user asked for, for the description.
+        writer: for tests.
+
+    Raises:
+        InputError: the folder, a source or the clocks will not do; from `run`, no pair has been written then.
+    """
+
+    def __init__(
+        self,
+        infrared: Opener,
+        visible: Opener,
+        out: Path,
+        config: RecordConfig,
+        *,
+        clock: HostClock | None = None,
+        say: Callable[[str], None] = _silent,
+        watch: Callable[[Status], None] = _silent,
+        viewer: Viewer | None = None,
+        gps: Gps | None = None,
+        settings: dict[str, Any] | None = None,
+        writer: PairWriter | None = None,
+    ) -> None:
+        self._openers: dict[Band, Opener] = {"infrared": infrared, "visible": visible}
+        self._out, self._config, self._clock = out, config, clock or HostClock()
+        self._say, self._watch, self._viewer, self._gps = say, watch, viewer, gps
+        self._settings = settings or {}
+        self._writer = writer or PairWriter(out, formats=config.formats, budget=config.budget, resume=config.resume)
+        self._tracks = {band: Track(band) for band in BANDS}
+        self._keeper = OffsetKeeper(config, self._tracks, self._note)
+        self._matcher = Matcher(config.tolerance)
+        self._counts = Counter(str(record.get("window")) for record in self._writer.earlier)
+        self._stop: str | None = None
+        self._events: list[dict[str, Any]] = []
+        self._earlier_runs = self._read_earlier_runs()
+        self._described = self._shown = self._clock.monotonic()
+        self._first_time: float | None = None
+        self._now = 0.0
+        self._utc: float | None = None
+        self._matched = self._written = 0
+        self._due: dict[str | None, float] = {}
+        self._window: Window | None = None
+        self._lost: set[Band] = set()
+        self._bands_checked = False
+
+    def stop(self, reason: str) -> None:
+        """End after the pair in hand; safe to call from a signal handler."""
+        self._stop = reason
+
+    def run(self) -> Summary:
+        """Record; returns when it is over, with everything closed and described."""
+        reason, code = "failed", 1
+        try:
+            self._tell_what_was_found()
+            with closing(self._feed()) as events:
+                reason, code = self._loop(events)
+        finally:
+            for band in BANDS:
+                self._tracks[band].unmatched = self._matcher.unmatched[band]
+            try:
+                if self._written:
+                    self._describe(reason)
+            except InputError as error:  # a full disk; the manifest tells all that matters
+                self._say(f"warning: {error}")
+            finally:
+                self._writer.close()
+        return Summary(
+            reason=reason, code=code, written=self._written, pairs=self._writer.count, offset=self._keeper.offset,
+            infrared=self._tracks["infrared"], visible=self._tracks["visible"],
+        )  # fmt: skip
+
+    def _tell_what_was_found(self) -> None:
+        if self._writer.removed:
+            self._say(f"removed {self._writer.removed} unfinished files of an interrupted recording")
+        missing = self._writer.missing()
+        if missing:
+            self._say(f"warning: {len(missing)} files of earlier pairs are missing or changed (first: {missing[0]})")
+
+    # ------------------------------------------------------------------ where frames come from
+
+    def _feed(self) -> Iterator[Event]:
+        sources: dict[Band, Source] = {}
+        try:
+            for band in BANDS:
+                sources[band] = self._openers[band]()
+                self._tracks[band].name = sources[band].name
+            if sources["infrared"].live != sources["visible"].live:
+                raise InputError("one source is a camera, the other is recorded: give two alike")
+        except InputError:
+            _close(sources)
+            raise
+        return self._live(sources) if sources["infrared"].live else self._recorded(sources)
+
+    def _live(self, sources: dict[Band, Source]) -> Iterator[Event]:
+        first = dict(sources)
+        openers: dict[Band, Opener] = {
+            band: lambda band=band: first.pop(band, None) or self._openers[band]()  # type: ignore[misc]
+            for band in BANDS
+        }
+        config = self._config
+        feed = LiveFeed(openers, reconnect=config.reconnect, stall=config.stall, clock=self._clock)
+        try:
+            yield from feed
+        finally:
+            feed.close()
+
+    def _recorded(self, sources: dict[Band, Source]) -> Iterator[Event]:
+        try:
+            yield from recorded_events(sources, self._common_time)
+        finally:
+            _close(sources)
+
+    def _common_time(self, band: Band, frame: Frame) -> float:
+        return frame.host - (self._keeper.offset.ahead(frame.host) if band == "infrared" else 0.0)
+
+    # ------------------------------------------------------------------ the loop
+
+    def _loop(self, events: Iterator[Event]) -> tuple[str, int]:
+        try:
+            for event in events:
+                if self._stop is not None:
+                    raise _End(self._stop)
+                self._handle(event)
+                self._housekeeping()
+            self._keep(self._matcher.flush())
+            self._check_pairing(final=True)
+            return "the recorded material has ended", 0
+        except _End as end:
+            return str(end), end.code
+        except DiskFull as full:
+            return str(full), 0 if full.planned else 1
+        except ClocksApart as apart:
+            if not self._written:
+                raise InputError(str(apart)) from apart
+            return str(apart), 1
+
+    def _handle(self, event: Event) -> None:
+        if event.band is None:
+            return
+        track = self._tracks[event.band]
+        if event.lost is not None:
+            self._camera_lost(event.band, event.lost)
+        elif event.back:
+            self._lost.discard(event.band)
+            track.forget()
+            self._note(f"{event.band} {track.name} is back")
+        elif event.frame is not None:
+            self._frame(event.band, event.frame, event.overflow)
+
+    def _camera_lost(self, band: Band, why: str) -> None:
+        track = self._tracks[band]
+        track.lost += 1
+        self._lost.add(band)
+        if not self._config.reconnect:
+            self._keep(self._matcher.flush())
+            raise _End(f"the {band} {track.name} {why}", 1)
+        self._note(f"the {band} {track.name} {why}; trying again")
+
+    def _frame(self, band: Band, frame: Frame, overflow: int) -> None:
+        self._check_bands(band, frame)
+        time = self._tracks[band].take(frame, overflow)
+        if band == "infrared":
+            time -= self._keeper.offset.ahead(time)
+        self._now = max(self._now, time)
+        self._first_time = time if self._first_time is None else self._first_time
+        if frame.utc is not None:
+            self._utc = frame.utc
+        self._keeper.tick(self._now - self._first_time)
+        if self._keeper.ready:
+            self._keep(self._matcher.push(band, time, frame))
+            self._check_end()
+
+    def _check_bands(self, band: Band, frame: Frame) -> None:
+        """Swapped cameras show in the first frames: thermal is grey, and no visible camera sends 16-bit grey."""
+        if self._bands_checked:
+            return
+        if band == "visible":
+            self._bands_checked = True
+            if frame.image.ndim == 2 and frame.image.dtype.itemsize == 2:
+                raise InputError("the visible source sends 16-bit grey, as thermal cameras do: swap the two sources")
+
+    def _keep(self, matches: list[Match]) -> None:
+        for match in matches:
+            self._matched += 1
+            if self._chosen(match):
+                self._write(match)
+
+    def _chosen(self, match: Match) -> bool:
+        """Whether the schedule and the rate want this pair."""
+        config, interval, name = self._config, None, None
+        if config.schedule is not None:
+            utc = _utc_of(match)
+            if utc is None:
+                raise InputError("these recordings tell no time of day, which a schedule needs; leave out --schedule")
+            self._window = window = config.schedule.window(utc)
+            if window is None or (window.quota is not None and self._counts[window.name] >= window.quota):
+                return False
+            interval, name = window.every, window.name
+        if interval is None and config.rate is not None:
+            interval = 1 / config.rate
+        if interval is None:
+            return True
+        due = self._due.get(name, match.visible_time)
+        half = 0.5 * (self._tracks["visible"].drops.period or 0.0)
+        if match.visible_time < due - min(half, interval / 2):
+            return False
+        self._due[name] = max(due + interval, match.visible_time + interval / 2)
+        return True
+
+    def _write(self, match: Match) -> None:
+        infrared = grey_if_grey(match.infrared.image)
+        window = self._window.name if self._window else None
+        self._writer.write(infrared, match.visible.image, self._facts(match, window))
+        self._written += 1
+        self._counts[str(window)] += 1
+        if self._viewer is not None:
+            self._viewer.show(infrared, match.visible.image)
+        if self._config.pairs is not None and self._writer.count >= self._config.pairs:
+            raise _End(f"all {self._config.pairs} pairs are there")
+        if self._config.schedule is not None and self._config.schedule.finished(self._counts):
+            raise _End("every window of the schedule has its pairs")
+
+    def _facts(self, match: Match, window: str | None) -> Record:
+        offset, utc = self._keeper.offset, _utc_of(match)
+        fix = self._gps.at(utc) if self._gps is not None else None
+        place = (
+            (fix.latitude, fix.longitude) if fix else (self._config.schedule.place if self._config.schedule else None)
+        )
+        facts: Record = {
+            "infrared_time": None if utc is None else _iso(utc + match.difference),
+            "visible_time": None if utc is None else _iso(utc),
+            "infrared_stamp": match.infrared.stamp,
+            "visible_stamp": match.visible.stamp,
+            "difference_ms": round(1000 * match.difference, 3),
+            "offset_ms": round(1000 * offset.ahead(match.infrared_time), 3),
+            "offset_sd_ms": round(1000 * offset.sd(match.infrared_time), 3) if offset.origin == "motion" else None,
+            "offset_origin": offset.origin,
+            "window": window,
+            "sun_elevation": round(solar_elevation(utc, *place), 2) if place and utc is not None else None,
+            "latitude": fix.latitude if fix else None,
+            "longitude": fix.longitude if fix else None,
+            "altitude": fix.altitude if fix else None,
+            "speed": fix.speed if fix else None,
+        }
+        for band, frame in (("infrared", match.infrared), ("visible", match.visible)):
+            facts[f"{band}_exposure_ms"] = frame.exposure_ms
+            facts[f"{band}_gain"] = frame.gain
+            facts[f"{band}_temperature_c"] = frame.temperature_c
+        return facts
+
+    # ------------------------------------------------------------------ ends and reports
+
+    def _check_end(self) -> None:
+        duration = self._config.duration
+        began = self._keeper.ready_at
+        elapsed = self._now - (self._first_time or 0.0) - began
+        if duration is not None and elapsed >= duration:
+            self._keep(self._matcher.flush())
+            raise _End(f"{duration:g} s are over")
+        if not self._matched and elapsed > _PATIENCE:
+            self._check_pairing(final=False)
+
+    def _check_pairing(self, *, final: bool) -> None:
+        """Refuse clocks so far apart that nothing pairs."""
+        if self._matched or self._writer.earlier or self._lost:
+            return
+        received = [self._tracks[band].drops.received for band in BANDS]
+        if min(received) >= (1 if final else _PATIENCE_FRAMES):
+            ranges = [f"{t.first:.2f} to {t.last:.2f} s" for t in self._tracks.values() if t.first is not None]
+            raise InputError(
+                f"the clocks are not synchronised: of {received[0]} infrared and {received[1]} visible frames no two lie "
+                f"within {1000 * self._config.tolerance:g} ms (infrared {ranges[0]}, visible {ranges[1]}); "
+                "give --offset SECONDS, more --tolerance-ms, or move before both cameras and raise --max-offset"
+            )
+
+    def _housekeeping(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._shown >= _STATUS_EVERY:
+            self._shown = now
+            status = self._status()
+            self._watch(status)
+            if self._viewer is not None:
+                self._viewer.tell(status.line())
+        if now - self._described >= _DESCRIBE_EVERY and self._written:
+            self._described = now
+            self._describe("still recording")
+
+    def _status(self) -> Status:
+        seconds = self._now - (self._first_time or self._now)
+        return Status(
+            pairs=self._writer.count,
+            seconds=seconds,
+            rate=self._written / seconds if seconds > 0 else 0.0,
+            infrared=self._tracks["infrared"],
+            visible=self._tracks["visible"],
+            offset=self._keeper.offset,
+            left=self._writer.left(),
+            window=self._window.name if self._window else None,
+            waiting=self._waiting(),
+        )
+
+    def _waiting(self) -> str | None:
+        if self._lost:
+            return f"waiting for {' and '.join(sorted(self._lost))}"
+        if not self._keeper.ready:
+            return "measuring the clocks: move something before both cameras"
+        schedule = self._config.schedule
+        if schedule is not None and self._window is None and self._utc is not None:
+            following = schedule.next_window(self._utc)
+            if following is not None:
+                return f"waiting for {following[1].name} ({schedule.local(following[0])})"
+        return None
+
+    def _note(self, line: str) -> None:
+        self._say(line)
+        self._events = [*self._events, {"utc": _iso(self._clock.utc()), "what": line}][-_EVENTS_KEPT:]
+
+    def _read_earlier_runs(self) -> list[Any]:
+        try:
+            runs = json.loads((self._out / DESCRIPTION).read_bytes())["runs"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+        return list(runs) if self._config.resume and isinstance(runs, list) else []
+
+    def _describe(self, reason: str) -> None:
+        offset = self._keeper.offset
+        motion = offset.origin == "motion"
+        run = {
+            "ended": reason,
+            "utc": _iso(self._clock.utc()),
+            "pairs": self._written,
+            "settings": self._settings,
+            "clock": {
+                "origin": offset.origin,
+                "offset_ms": round(1000 * offset.offset, 3),
+                "offset_sd_ms": round(1000 * offset.offset_sd, 3) if motion else None,
+                "drift_ppm": round(1e6 * offset.drift, 2),
+                "drift_sd_ppm": round(1e6 * offset.drift_sd, 2) if motion else None,
+                "correlation": round(offset.correlation, 3) if motion else None,
+            },
+            "infrared": self._tracks["infrared"].facts(),
+            "visible": self._tracks["visible"].facts(),
+            "events": self._events,
+        }
+        counts = {name: count for name, count in self._counts.items() if name != "None"}
+        write_json(
+            self._out / DESCRIPTION,
+            {
+                "version": VERSION,
+                "segmif": __version__,
+                "pairs": self._writer.count,
+                "bytes": self._writer.used,
+                "windows": counts,
+                "runs": [*self._earlier_runs, run],
+            },
+        )
+
+
+def _close(sources: dict[Band, Source]) -> None:
+    for source in sources.values():
+        source.close()
+
+
+def _utc_of(match: Match) -> float | None:
+    """When the visible frame was taken, in seconds since 1970."""
+    frame = match.visible
+    return None if frame.utc is None else frame.utc + (match.visible_time - frame.host)
+
+
+def _iso(utc: float) -> str:
+    return datetime.fromtimestamp(utc, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
