@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from segmif import io
 from segmif.cli import main
 from segmif.data.synthetic import synthetic_scene
 from segmif.infer import Model
-from segmif.video import VideoFile
+from segmif.video import VideoFile, VideoWriter
 from tests.infer.conftest import scene
 from tests.test_video import FakeCapture, write_video
 from tests.tiny import tiny_network
@@ -279,6 +280,23 @@ def test_cameras_faster_than_the_network_lose_frames_and_say_how_many(fuse, tmp_
     assert times[-1] > 0.3, "frames keep their times"
 
 
+def test_flicker_is_measured_and_labels_stabilised(fuse, tmp_path):
+    rng = np.random.default_rng(0)
+    still = {"i": scene()[0][..., None].repeat(3, axis=2), "v": scene()[1]}
+    for name, picture in still.items():
+        with VideoWriter(tmp_path / f"{name}.mp4", Fraction(25)) as writer:
+            for _ in range(6):
+                writer.write(np.clip(picture + rng.normal(0, 5, picture.shape), 0, 255).astype(np.uint8))
+    shares = []
+    for options in ((), ("--stabilise",)):
+        code, out, _ = fuse(tmp_path / "i.mp4", tmp_path / "v.mp4", "-o", tmp_path / "out", "--flicker", *options)
+        assert code == 0
+        line = next(line for line in out.splitlines() if line.startswith("flicker: "))
+        assert "grey levels (infrared " in line
+        shares.append(float(line.partition("labels change at ")[2].partition("%")[0]))
+    assert shares[1] < shares[0]
+
+
 def test_ctrl_c_is_how_a_recording_ends(fuse, tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     monkeypatch.setattr(FakeCapture, "count", 1000)
@@ -409,6 +427,7 @@ def test_bad_pictures(fuse, pair, tmp_path, spoil, message):
         (("ir", "vis"), "Missing option '-o' / '--out'"),
         (("ir", "vis", "-o", "out", "--limit", "0"), "Invalid value for '--limit'"),
         (("ir", "vis", "-o", "out", "--max-latency", "50"), "--max-latency is for cameras"),
+        (("ir", "vis", "-o", "out", "--stabilise"), "--stabilise and --flicker are for videos"),
     ],
 )
 def test_requests_that_cannot_be_met(fuse, tmp_path, monkeypatch, arguments, message):

@@ -46,6 +46,12 @@ def fuse(
     max_latency: float | None = typer.Option(
         None, min=1, metavar="MS", help="Cameras: drop frames older than so many milliseconds when their turn comes."
     ),
+    stabilise: bool = typer.Option(
+        False, "--stabilise", help="Videos: smooth the labels over time wherever the picture stands still."
+    ),
+    flicker: bool = typer.Option(
+        False, "--flicker", help="Videos: measure how much labels and brightness flicker where nothing moves."
+    ),
 ) -> int:
     """Fuse and label an infrared-visible pair, two folders, two videos or two cameras.
 
@@ -60,7 +66,7 @@ def fuse(
         Request(
             infrared=infrared, visible=visible, out=out, model=model, guide=guide, device=device, dtype=dtype,
             outputs=tuple(wanted), align=align, recursive=recursive, resume=resume, limit=limit, batch_size=batch_size,
-            max_latency=None if max_latency is None else max_latency / 1000,
+            max_latency=None if max_latency is None else max_latency / 1000, stabilise=stabilise, flicker=flicker,
         )
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import math
 import statistics
 import sys
 import time
@@ -22,6 +23,7 @@ from segmif.infer import Model, Result, load
 from segmif.infer.recording import Recorder
 from segmif.infer.result import output_path
 from segmif.infer.threaded import WriteBehind
+from segmif.metrics.temporal import TemporalResult, TemporalScore
 from segmif.streams import PairStream, StreamPair, open_pairs
 from segmif.video import WRITABLE_SUFFIXES, is_playable
 
@@ -44,6 +46,8 @@ class Request:
     limit: int | None
     batch_size: int | None
     max_latency: float | None = None
+    stabilise: bool = False
+    flicker: bool = False
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Account:
     skipped: int = 0
     failed: list[tuple[str, InputError]] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
+    flicker: TemporalScore | None = None
     latencies: deque[float] = field(default_factory=partial(deque, maxlen=10_000))
 
     def note(self, name: str, note: str, bar: Progress) -> None:
@@ -86,6 +91,8 @@ def _source(request: Request) -> PairStream:
     pairs = open_pairs(request.infrared, request.visible, recursive=request.recursive)
     if request.max_latency is not None and not pairs.live:
         raise InputError("--max-latency is for cameras: files do not grow old; leave it out")
+    if pairs.rate is None and (request.stabilise or request.flicker):
+        raise InputError("--stabilise and --flicker are for videos and cameras: pictures have no order; leave them out")
     return Aligned(pairs) if request.align else pairs
 
 
@@ -224,6 +231,7 @@ def _run_video(request: Request, pairs: PairStream, model: Model, places: Places
         return 0
     assert pairs.rate is not None
     account, start, code = Account(), time.monotonic(), 0
+    account.flicker = TemporalScore() if request.flicker else None
     total = min(pairs.length, request.limit or pairs.length) if pairs.length else request.limit
     with progress("fusing", total) as bar:
         _say_notes(pairs, bar)
@@ -244,18 +252,38 @@ def _run_video(request: Request, pairs: PairStream, model: Model, places: Places
     seconds = time.monotonic() - start
     latency = f", {1000 * statistics.median(account.latencies):.0f} ms after capture" if account.latencies else ""
     print(f"{_count(account.done, 'frame')} fused in {seconds:.1f} s{latency}: {paths['fused']}")
+    if account.flicker is not None and account.done > 1:
+        print(_flicker_line(account.flicker.compute()))
     return code
+
+
+def _flicker_line(result: TemporalResult) -> str:
+    labels = (
+        "" if math.isnan(result.label_flicker) else f"labels change at {result.label_flicker:.2%} of still pixels; "
+    )
+    return (
+        f"flicker: {labels}brightness changes by {result.fused_flicker:.2f} grey levels "
+        f"(infrared {result.infrared_flicker:.2f}, visible {result.visible_flicker:.2f})"
+    )
 
 
 def _record(
     request: Request, pairs: PairStream, model: Model, recorder: Recorder, account: Account, bar: Progress
 ) -> None:
-    results = model.stream(pairs, guide=request.guide, batch_size=request.batch_size, max_latency=request.max_latency)
+    results = model.stream(
+        pairs,
+        guide=request.guide,
+        batch_size=request.batch_size,
+        max_latency=request.max_latency,
+        stabilise=request.stabilise,
+    )
     with closing(results):
         for result in itertools.islice(results, request.limit):
             for note in _notes(result, pairs):
                 account.note(result.name, note, bar)
             recorder.write(result)
+            if account.flicker is not None:
+                account.flicker.update(result.fused, result.infrared, result.visible, result.labels)
             account.done += 1
             bar.advance()
             if result.latency is not None:

@@ -1,0 +1,128 @@
+"""Does memory stay flat over a long video? ``python benchmarks/soak.py [--frames 10000] [--live] [--json FILE]``.
+
+Two videos of 96 × 64 pixels are decoded, fused by a narrow untrained network, labelled, stabilised and encoded again
+(two outputs) by the classes that `segmif fuse` uses. Resident memory is read after each tenth of the frames, together
+with the number of threads and open files. With --live the frames come from pretended cameras that are faster than the
+network, so that most are dropped.
+
+Printed last: growth from the first reading to the last, in MiB and in bytes a frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from segmif.infer import Model
+from segmif.infer.recording import Recorder
+from segmif.models import SegMiF, SegMiFConfig
+from segmif.streams import PairStream, StreamPair, open_pairs
+from segmif.video import VideoFile, VideoWriter
+
+SIZE = (64, 96)
+RATE = Fraction(25)
+
+
+class PretendedCameras(PairStream):
+    """The frames of a stream as if cameras sent them, endlessly, every two milliseconds."""
+
+    live = True
+
+    def __init__(self, pairs: PairStream) -> None:
+        super().__init__(name=pairs.name, rate=pairs.rate, length=None)
+        self.pairs = pairs
+
+    def __iter__(self) -> Iterator[StreamPair]:
+        start = time.monotonic()
+        while True:
+            for pair in self.pairs:
+                time.sleep(0.002)
+                now = time.monotonic()
+                yield replace(pair, captured=now, seconds=now - start)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=10_000)
+    parser.add_argument("--live", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        readings = soak(Path(folder), options.frames, live=options.live)
+    for reading in readings:
+        print("  ".join(f"{name} {value}" for name, value in reading.items()))
+    grown = readings[-1]["rss_mib"] - readings[0]["rss_mib"]
+    per_frame = grown * 2**20 / (readings[-1]["frames"] - readings[0]["frames"])
+    print(
+        f"growth from {readings[0]['frames']} to {readings[-1]['frames']} frames: {grown:+.1f} MiB, "
+        f"{per_frame:+.0f} bytes a frame"
+    )
+    if options.json:
+        options.json.write_text(json.dumps(readings, indent=2) + "\n")
+
+
+def soak(folder: Path, frames: int, *, live: bool = False) -> list[dict[str, float]]:
+    """Fuse so many frames; ten readings."""
+    for band in ("infrared", "visible"):
+        _write_video(folder / f"{band}.mp4", min(frames, 1000) if live else frames, seed=len(band))
+    pairs = open_pairs(folder / "infrared.mp4", folder / "visible.mp4")
+    stream = PretendedCameras(pairs) if live else pairs
+    model = Model(_small_network(), device="cpu", dtype="float32")
+    readings, start = [], time.monotonic()
+    outputs = {"fused": folder / "fused.mp4", "labels": folder / "labels.mp4"}
+    with closing(model.stream(stream, stabilise=True)) as results, Recorder(outputs, RATE) as recorder:
+        for done, result in enumerate(results, 1):
+            recorder.write(result)
+            if done % (frames // 10) == 0:
+                readings.append(_reading(done, time.monotonic() - start))
+            if done == frames:
+                break
+    written = sum(1 for _ in VideoFile(outputs["fused"]))
+    assert written == frames, f"{written} of {frames} frames are in the video"
+    return readings
+
+
+def _write_video(path: Path, frames: int, *, seed: int) -> None:
+    """Noise before a bar that moves, so that no two frames are alike."""
+    rng = np.random.default_rng(seed)
+    with VideoWriter(path, RATE) as writer:
+        for i in range(frames):
+            picture = rng.integers(90, 130, (*SIZE, 1), dtype=np.uint8).repeat(3, axis=2)
+            picture[:, (2 * i) % SIZE[1] :][:, :12] = 220
+            writer.write(picture)
+
+
+def _small_network() -> SegMiF:
+    torch.manual_seed(0)
+    narrow = {"fusion_channels": 8, "growth": 4, "attention_heads": 2, "head_channels": 16}
+    return SegMiF(SegMiFConfig.preset("mit_b0", label_set="fmb", **narrow))
+
+
+def _reading(frames: int, seconds: float) -> dict[str, float]:
+    gc.collect()
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    return {
+        "frames": frames,
+        "rss_mib": round(resident / 2**20, 1),
+        "threads": threading.active_count(),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "frames_per_s": round(frames / seconds, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()
