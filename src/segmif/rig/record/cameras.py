@@ -53,7 +53,7 @@ class UsbCamera(Source):
             raise InputError(f"{self.name}: cannot be opened; check that it is connected and no one else uses it")
         self._raw = pixel_format is not None and pixel_format.strip().upper() == "Y16"
         self._ask(pixel_format, size, rate)
-        self._facts: dict[str, float | None] = {}
+        self._facts: dict[str, Any] = {}
         self._count = 0
         self._stamps = self._stamps_advance()
 

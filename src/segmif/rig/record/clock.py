@@ -2,7 +2,7 @@
 
 A frame taken at device time x arrives at host time y = c + (1 + s) x + latency + jitter, with jitter ≥ 0. The smallest
 y − x of each second lies on the line c' + s x but for little; c' (with the least latency in it) and the drift s are its
-fit. What is left, the difference of the two cameras' least latencies, only motion can tell (`segmif.rig.record.motion`).
+fit. What is left, the difference of the two cameras' least latencies, only motion tells (`segmif.rig.record.motion`).
 """
 
 from __future__ import annotations

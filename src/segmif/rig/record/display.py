@@ -34,6 +34,6 @@ def stretch(infrared: Array, kind: str) -> npt.NDArray[np.uint8]:
     full = 255 if kind == "percentile" else 65535
     unit = np.clip((grey.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1)), 0, 1)
     if kind == "percentile":
-        return np.rint(unit * full).astype(np.uint8)
+        return np.asarray(np.rint(unit * full), np.uint8)
     equalised = cv2.createCLAHE(_CLAHE_LIMIT, _CLAHE_TILES).apply(np.rint(unit * full).astype(np.uint16))
-    return np.rint(equalised / 257).astype(np.uint8)
+    return np.asarray(np.rint(equalised / 257), np.uint8)

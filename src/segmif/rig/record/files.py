@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from segmif.checks import InputError, require_extra
@@ -55,9 +57,13 @@ def open_video(path: Path) -> RecordedSource:
 
     def frames() -> Iterator[tuple[float, float | None, Callable[[], Array]]]:
         for seconds, picture in video:
-            yield seconds, None if start is None else start + seconds, lambda picture=picture: picture
+            yield seconds, None if start is None else start + seconds, partial(_same, picture)
 
     return RecordedSource(str(path), frames())
+
+
+def _same(picture: Array) -> Array:
+    return picture
 
 
 def _creation_time(path: Path) -> float | None:
@@ -96,13 +102,13 @@ def open_folder(folder: Path, rate: float | None) -> RecordedSource:
             )
         ordered = sorted((when, name) for name, when in zip(names, found, strict=True) if when is not None)
         times, names = [when for when, _ in ordered], [name for _, name in ordered]
-    if any(later <= earlier for earlier, later in zip(times, times[1:], strict=False)):
+    if any(later <= earlier for earlier, later in itertools.pairwise(times)):
         raise InputError(f"{folder}: two pictures have the same time; each needs its own")
     absolute = times[0] > _EARLIEST
 
     def frames() -> Iterator[tuple[float, float | None, Callable[[], Array]]]:
         for when, name in zip(times, names, strict=True):
-            yield when, when if absolute else None, lambda name=name: read_image(pictures[name])
+            yield when, when if absolute else None, partial(read_image, pictures[name])
 
     return RecordedSource(str(folder), frames())
 

@@ -64,7 +64,7 @@ class GenICamCamera(Source):
         except Exception as error:  # GenTL raises its producer's own kinds
             self._harvester.reset()
             raise InputError(f"{self.name}: cannot be opened ({error}); check that no one else uses it") from error
-        self._facts: dict[str, float | None] = {}
+        self._facts: dict[str, Any] = {}
         self._count = 0
 
     def _find(self, serial: str | None) -> Any:
@@ -102,7 +102,7 @@ class GenICamCamera(Source):
         for name, factor in names:
             value = _or_none(lambda name=name: float(getattr(nodes, name).value))  # type: ignore[misc]
             if value is not None:
-                return value * factor
+                return float(value * factor)
         return None
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ cut off, and there may be pictures no line speaks of, which are removed; nothing
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from segmif.checks import InputError, require_extra
-from segmif.io import Band, atomic_path
+from segmif.io import atomic_path
 
 MANIFEST = "manifest.jsonl"
 FILES: tuple[str, ...] = ("infrared", "visible", "display")
@@ -60,7 +61,8 @@ class Manifest:
         resume: go on with what is there; otherwise a manifest that holds pairs is refused.
 
     Attributes:
-        records: what it held when it was opened.
+        records: what it held when it was opened; `new`: there was none.
+        length: of the file in bytes.
 
     Raises:
         InputError: it holds pairs and `resume` is not asked, is damaged, or is in use.
@@ -69,6 +71,9 @@ class Manifest:
     def __init__(self, folder: Path, *, resume: bool) -> None:
         self.path = folder / MANIFEST
         self.records, length = read_manifest(self.path)
+        self.new = not self.path.exists()
+        if self.new:
+            _refuse_strangers(folder)
         if self.records and not resume:
             raise InputError(
                 f"{folder}: already holds a recording of {len(self.records)} pairs; go on with --resume, "
@@ -80,7 +85,7 @@ class Manifest:
             raise InputError(f"{self.path}: cannot be written ({error.strerror}); choose another folder") from error
         self._lock()
         os.ftruncate(self._file, length)
-        self._length = length
+        self.length = length
         sync_folder(folder)
 
     def _lock(self) -> None:
@@ -96,19 +101,18 @@ class Manifest:
                 f"{self.path}: another recording is writing it; stop that one or choose another folder"
             ) from error
 
-    def append(self, record: Record) -> int:
-        """Write a record so that it survives a power cut; its length in bytes. On failure the file is as before."""
+    def append(self, record: Record) -> None:
+        """Write a record so that it survives a power cut; on failure the file is as before."""
         line = (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode()
         try:
-            written = os.pwrite(self._file, line, self._length)
+            written = os.pwrite(self._file, line, self.length)
             if written != len(line):
-                raise OSError(28, os.strerror(28))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file)
-        except OSError:
-            os.ftruncate(self._file, self._length)
+            self.length += len(line)
+        except BaseException:
+            os.ftruncate(self._file, self.length)
             raise
-        self._length += len(line)
-        return len(line)
 
     def close(self) -> None:
         """Let others write it."""
@@ -119,6 +123,15 @@ class Manifest:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _refuse_strangers(folder: Path) -> None:
+    for key in FILES:
+        place = folder / folder_of(key)
+        if place.is_dir() and any(place.iterdir()):
+            raise InputError(
+                f"{place}: holds files but there is no {MANIFEST}; choose another folder for the recording"
+            )
 
 
 def sync_folder(folder: Path) -> None:
@@ -177,8 +190,3 @@ def export_parquet(records: Iterable[Record], path: Path) -> None:
     parquet = require_extra("pyarrow.parquet", "ray")
     with atomic_path(path) as temporary:
         parquet.write_table(arrow.Table.from_pylist(list(records)), temporary)
-
-
-def band_keys(band: Band, facts: Record) -> Record:
-    """Facts of one camera as keys of a record: ``infrared_gain`` and so on."""
-    return {f"{band}_{key}": value for key, value in facts.items()}

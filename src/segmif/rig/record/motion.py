@@ -175,8 +175,9 @@ def estimate_offset(infrared: Energy, visible: Energy, *, max_offset: float, abo
         return "the motion is too slow to tell the offset"
     offset, drift, offset_sd, drift_sd = refined
     middle = first + step * (len(vis) - 1) / 2
+    ahead = float(about + offset)
     return ClockOffset(
-        offset=about + offset, drift=drift, at=middle + about + offset, offset_sd=offset_sd, drift_sd=drift_sd,
+        offset=ahead, drift=drift, at=float(middle) + ahead, offset_sd=offset_sd, drift_sd=drift_sd,
         correlation=float(correlation[best]), significance=significance, seconds=step * len(vis), origin="motion",
     )  # fmt: skip
 

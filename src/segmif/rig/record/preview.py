@@ -33,8 +33,11 @@ figcaption{display:grid;grid-template-columns:1fr 1fr;text-align:center;padding:
 <figcaption><span>infrared</span><span>visible</span></figcaption></figure>
 <p id="line" role="status">waiting for the first pair …</p></main>
 <script>
-async function tick(){try{const r=await fetch("status.json");document.getElementById("line").textContent=(await r.json()).line}
-catch{document.getElementById("line").textContent="the recording has ended"}}
+const line=document.getElementById("line")
+async function tick(){
+  try{const r=await fetch("status.json");line.textContent=(await r.json()).line}
+  catch{line.textContent="the recording has ended"}
+}
 tick();setInterval(tick,1000)
 </script></html>"""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,7 +135,7 @@ class Recorder:
 
     # ------------------------------------------------------------------ where frames come from
 
-    def _feed(self) -> Iterator[Event]:
+    def _feed(self) -> Generator[Event]:
         sources: dict[Band, Source] = {}
         try:
             for band in BANDS:
@@ -148,7 +148,7 @@ class Recorder:
             raise
         return self._live(sources) if sources["infrared"].live else self._recorded(sources)
 
-    def _live(self, sources: dict[Band, Source]) -> Iterator[Event]:
+    def _live(self, sources: dict[Band, Source]) -> Generator[Event]:
         first = dict(sources)
         openers: dict[Band, Opener] = {
             band: lambda band=band: first.pop(band, None) or self._openers[band]()  # type: ignore[misc]
@@ -161,7 +161,7 @@ class Recorder:
         finally:
             feed.close()
 
-    def _recorded(self, sources: dict[Band, Source]) -> Iterator[Event]:
+    def _recorded(self, sources: dict[Band, Source]) -> Generator[Event]:
         try:
             yield from recorded_events(sources, self._common_time)
         finally:
@@ -325,8 +325,8 @@ class Recorder:
         if min(received) >= (1 if final else _PATIENCE_FRAMES):
             ranges = [f"{t.first:.2f} to {t.last:.2f} s" for t in self._tracks.values() if t.first is not None]
             raise InputError(
-                f"the clocks are not synchronised: of {received[0]} infrared and {received[1]} visible frames no two lie "
-                f"within {1000 * self._config.tolerance:g} ms (infrared {ranges[0]}, visible {ranges[1]}); "
+                f"the clocks are not synchronised: of {received[0]} infrared and {received[1]} visible frames no two "
+                f"lie within {1000 * self._config.tolerance:g} ms (infrared {ranges[0]}, visible {ranges[1]}); "
                 "give --offset SECONDS, more --tolerance-ms, or move before both cameras and raise --max-offset"
             )
 

@@ -182,7 +182,7 @@ class SimulatedSource(Source):
     rig: SimulatedRig
     band: Band
     live: bool = False
-    name: str = "simulated"
+    name: str = "simulated camera"
     _frames: Iterator[Frame] | None = field(default=None, repr=False)
 
     def read(self) -> Frame | None:

@@ -62,8 +62,8 @@ class OffsetKeeper:
     def _take(self, found: ClockOffset) -> None:
         if abs(found.drift) > _MOST_DRIFT and abs(found.drift) > _SURE * found.drift_sd:
             raise ClocksApart(
-                f"the clocks run apart by {1e6 * found.drift:.0f} ± {1e6 * found.drift_sd:.0f} ppm, more than crystals do: "
-                "check the frame rates of recorded material, or believe the stamps with --clock stamps"
+                f"the clocks run apart by {1e6 * found.drift:.0f} ± {1e6 * found.drift_sd:.0f} ppm, more than crystals "
+                "do: check the frame rates of recorded material, or believe the stamps with --clock stamps"
             )
         before, self.offset = self.offset, found
         if before.origin != "motion":
@@ -74,15 +74,15 @@ class OffsetKeeper:
         self._steps = self._steps + 1 if apart else 0
         if self._steps >= _MOST_STEPS:
             raise ClocksApart(
-                f"the offset of the clocks moves by {1000 * moved:.0f} ms in {_ESTIMATE_EVERY:g} s again and again: they are "
-                "not synchronised; check the cameras' frame rates, or believe the stamps with --clock stamps"
+                f"the offset of the clocks moves by {1000 * moved:.0f} ms in {_ESTIMATE_EVERY:g} s again and again: "
+                "they are not synchronised; check the cameras' frame rates, or believe the stamps with --clock stamps"
             )
 
     def _go_without(self, why: str) -> None:
         if self._config.clock == "motion":
             raise ClocksApart(
-                f"motion does not tell the offset of the clocks: {why}; move something before both cameras, watch longer "
-                "(--sync), or believe the stamps with --clock stamps"
+                f"motion does not tell the offset of the clocks: {why}; move something before both cameras, watch "
+                "longer (--sync), or believe the stamps with --clock stamps"
             )
         self._say(
             f"warning: the offset of the clocks is not known ({why}); pairing by time stamps till motion tells it"

@@ -100,6 +100,8 @@ class PairWriter:
 
     def _sweep(self) -> int:
         """Remove what a crash left: temporary files, and pictures of pairs the manifest does not know."""
+        if self.manifest.new:  # whose pictures these are is not known: nothing is removed
+            return 0
         known = {record["name"] for record in self.earlier}
         ours = re.compile(rf"{re.escape(self.formats.prefix)}\d{{{_DIGITS},}}")
         removed = 0
@@ -144,10 +146,13 @@ class PairWriter:
         record |= {"bytes": size, **facts}
         self._check_room(size)
         self._commit(record, data)
+        self._count(record)
+        return record
+
+    def _count(self, record: Record) -> None:
         self._number += 1
         self.count += 1
-        self.used += size
-        return record
+        self.used += record["bytes"]
 
     def _check_room(self, size: int) -> None:
         if self.budget.most is not None and self.used + size > self.budget.most:
@@ -155,13 +160,13 @@ class PairWriter:
         free = self._free(self.folder)
         if free - size < self.budget.keep_free:
             raise DiskFull(
-                f"{self.folder}: only {megabytes(free)} free on the disk, {megabytes(self.budget.keep_free)} are to stay "
-                "free (--keep-free); free space and go on with --resume",
+                f"{self.folder}: only {megabytes(free)} free on the disk, {megabytes(self.budget.keep_free)} are to "
+                "stay free (--keep-free); free space and go on with --resume",
                 planned=False,
             )
 
     def _commit(self, record: Record, data: dict[str, bytes]) -> None:
-        written = []
+        written, before = [], self.manifest.length
         try:
             for key, content in data.items():
                 path = self.folder / record[key]
@@ -171,6 +176,9 @@ class PairWriter:
                 sync_folder(self.folder / folder_of(key))
             self.manifest.append(record)
         except BaseException as error:
+            if self.manifest.length > before:  # Ctrl-C came after the line was safe
+                self._count(record)
+                raise
             for path in written:
                 path.unlink(missing_ok=True)
             cause = error if isinstance(error, OSError) else error.__cause__
