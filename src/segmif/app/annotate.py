@@ -44,7 +44,7 @@ _KEPT = 48
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a model makes of a pair: `fused` uint8 RGB; `labels`, `confidence`, `label_set` None if it has no classes."""
+    """What a model makes of a pair: `fused` uint8 RGB (H, W, 3); the rest is None if it has no classes."""
 
     fused: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8] | None = None
@@ -116,7 +116,7 @@ class Pictures:
             thermal = cv2.resize(thermal, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)
         luma = np.clip(color.luma(rgb), 0, 1)
         fused = rgb + (vsm_wls(thermal, luma) - luma)[..., None]  # another luma, the same colours
-        return np.rint(np.clip(fused, 0, 1) * 255).astype(np.uint8)
+        return _eight_bit(np.clip(fused, 0, 1).astype(np.float32), "visible")
 
     def _predict(self, name: str) -> Prediction:
         assert self.predict is not None
@@ -129,7 +129,8 @@ class Pictures:
 def _eight_bit(picture: Array, band: Band) -> npt.NDArray[np.uint8]:
     if picture.dtype == np.uint8:
         return picture
-    return np.rint(to_unit(picture, band) * 255).astype(np.uint8)
+    bytes_: npt.NDArray[np.uint8] = np.rint(to_unit(picture, band) * 255).astype(np.uint8)
+    return bytes_
 
 
 def _translated(labels: npt.NDArray[np.uint8], have: LabelSet, want: LabelSet) -> npt.NDArray[np.uint8]:
@@ -138,7 +139,8 @@ def _translated(labels: npt.NDArray[np.uint8], have: LabelSet, want: LabelSet) -
     for identity, name in enumerate(have.classes):
         found = identity if have == want else class_id(name, want)
         table[identity] = IGNORE if found is None else found
-    return table[labels]
+    translated: npt.NDArray[np.uint8] = table[labels]
+    return translated
 
 
 def create_app(
