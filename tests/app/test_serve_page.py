@@ -1,0 +1,173 @@
+"""The page, in a real headless Chromium."""
+
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.app.conftest import Files
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = os.environ.get("SEGMIF_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=2",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: install it or set SEGMIF_CHROMIUM")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page, ready; any error in its scripts and any request to elsewhere fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda r: wrong.append(r.url) if not r.url.startswith((address, "blob:")) else None)
+    page.on("console", lambda m: wrong.append(m.text) if "Content Security Policy" in m.text else None)
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]", timeout=30_000)
+    yield page
+    context.close()
+    assert not wrong
+
+
+@pytest.fixture
+def files(pair: Files, tmp_path: Path) -> dict[str, Path]:
+    paths = {"infrared": tmp_path / "infrared.png", "visible": tmp_path / "visible.png"}
+    for name, path in paths.items():
+        path.write_bytes(getattr(pair, name))
+    return paths
+
+
+def fuse(page, infrared: Path, visible: Path) -> None:
+    page.set_input_files("input[name=infrared] >> nth=0", infrared)
+    page.set_input_files("input[name=visible] >> nth=0", visible)
+    page.wait_for_selector("#pair-result:not([hidden])", timeout=60_000)
+
+
+def test_upload_slider_legend_metrics_and_download(page, files, tmp_path):
+    fuse(page, files["infrared"], files["visible"])
+    widths = page.eval_on_selector_all(".layer .base", "imgs => imgs.map(i => i.naturalWidth)")
+    assert widths == [80, 80]
+    assert page.locator("#metrics tbody tr").count() == 10
+    assert page.locator("#legend button").count() >= 1
+    assert "%" in page.locator("#legend button").first.inner_text()
+    assert page.locator("#attention img").count() == 13
+
+    box = page.locator("#compare").bounding_box()
+    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + box["height"] / 2)
+    cut = page.eval_on_selector("#compare", "e => parseFloat(e.style.getPropertyValue('--cut'))")
+    assert 15 < cut < 35
+    page.focus("#divider")
+    page.keyboard.press("End")
+    assert page.eval_on_selector("#compare", "e => e.style.getPropertyValue('--cut')") == "100%"
+
+    page.select_option("#left", "infrared")
+    page.select_option("#right", "labels")
+    assert page.locator(".tag.left").inner_text() == "infrared"
+    page.select_option("#right", "overlay")
+    page.locator("#opacity").fill("80")
+    assert page.eval_on_selector("[data-side=right] .tint", "e => e.style.opacity") == "0.8"
+    page.locator("#legend button").first.click()
+    assert page.locator("#legend button").first.get_attribute("aria-pressed") == "true"
+
+    with page.expect_download() as download:
+        page.click("#download")
+    download.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert "fused.png" in archive.namelist()
+
+
+def test_a_bad_file_is_told(page, files, tmp_path):
+    bad = tmp_path / "bad.svg"
+    bad.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    page.set_input_files("input[name=infrared] >> nth=0", bad)
+    page.set_input_files("input[name=visible] >> nth=0", files["visible"])
+    page.wait_for_selector("#pair-status.error", timeout=30_000)
+    assert "SVG or HTML" in page.inner_text("#pair-status")
+    assert page.get_attribute("#pair-status", "role") == "alert"
+
+
+def test_a_swapped_pair_can_be_swapped(page, files):
+    fuse(page, files["visible"], files["infrared"])
+    page.click("#swap-hint")
+    page.wait_for_selector("#swap-hint", state="detached", timeout=30_000)
+    assert page.inner_text(".slot[data-band=infrared] .slot-hint") == "infrared.png"
+
+
+def test_an_example_by_keyboard(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.className") == "example":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#pair-result:not([hidden])", timeout=60_000)
+    assert "640 × 480" in page.inner_text("#facts")
+
+
+def test_no_page_overflows_a_telephone(page, files, address):
+    page.set_viewport_size({"width": 360, "height": 740})
+    fuse(page, files["infrared"], files["visible"])
+    for view in ("pair", "archive", "video", "camera"):
+        page.evaluate(f"location.hash = '{view}'")
+        page.wait_for_selector(f"#view-{view}:not([hidden])")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+    page.goto(f"{address}/docs")
+    page.wait_for_selector(".endpoint")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_archive_page(page, pair: Files, tmp_path):
+    with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
+        archive.writestr("infrared/a.png", pair.infrared)
+        archive.writestr("visible/a.png", pair.visible)
+    page.click("nav >> text=Archive")
+    page.set_input_files("input[name=pairs]", tmp_path / "pairs.zip")
+    page.click("text=Fuse all")
+    with page.expect_download() as download:
+        page.click("text=Download results", timeout=30_000)
+    download.value.save_as(tmp_path / "results.zip")
+    with zipfile.ZipFile(tmp_path / "results.zip") as results:
+        assert "a_fused.png" in results.namelist()
+
+
+def test_cameras_live(page):
+    page.click("nav >> text=Camera")
+    page.click("#camera-start")
+    page.wait_for_selector("#camera-live:not([disabled])", timeout=20_000)
+    page.click("#camera-live")
+    page.wait_for_selector("#camera-result:not([hidden])", timeout=60_000)
+    page.click("#camera-live")
+    assert page.eval_on_selector("#camera-result", "e => e.complete && e.naturalWidth") >= 32
+
+
+def test_a_camera_that_is_missing_is_told(page):
+    refuse = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'))"
+    page.evaluate(f"() => {{ {refuse}; }}")
+    page.click("nav >> text=Camera")
+    page.click("#camera-start")
+    page.wait_for_selector("#camera-status.error")
+    assert "No camera was found" in page.inner_text("#camera-status")
+
+
+def test_the_interface_page_works_offline(page, address):
+    page.goto(f"{address}/docs")
+    page.wait_for_selector(".endpoint")
+    assert "/fuse" in page.inner_text("#endpoints")
+    assert "curl" in page.inner_text("#endpoints")
