@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -122,3 +124,20 @@ def test_luma_keeps_its_grey_levels_under_autocast(dtype: torch.dtype) -> None:
         luma = FusionNetwork(small(), SEMANTIC)(*inputs[:2], inputs[2:])
     assert luma.dtype == torch.float32
     assert not torch.equal(luma, luma.to(dtype).float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@settings(max_examples=15, deadline=None)
+@given(batch=st.integers(1, 2), height=st.integers(1, 70), width=st.integers(1, 40), seed=st.integers(0, 99))
+def test_rows_give_what_the_whole_gives(dtype: torch.dtype, batch: int, height: int, width: int, seed: int) -> None:
+    """Without gradient a dense block goes strip by strip; `STRIP_PIXELS` is set so low that there are several."""
+    torch.manual_seed(seed)
+    block = DilatedResidualDenseBlock(8, 4).to(dtype)
+    maps = torch.randn(batch, 8, height, width).to(dtype)
+    whole = block(maps).detach()
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segmif.models.layers.STRIP_PIXELS", 1)
+        by_rows = block(maps)
+    assert by_rows.dtype == dtype
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    torch.testing.assert_close(by_rows, whole, atol=tolerance, rtol=tolerance)

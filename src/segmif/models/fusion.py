@@ -5,7 +5,7 @@ B batch, C channels of the network, G growth of a dense block, H, W image size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from segmif.models.attention import HierarchicalInteractiveAttention
 from segmif.models.config import SegMiFConfig
-from segmif.models.layers import exact
+from segmif.models.layers import computing_dtype, exact, immediate, row_strips, size_of
 
 LEVELS = 2
 
@@ -50,10 +50,60 @@ class DilatedResidualDenseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
+        if immediate(x):
+            return self._by_rows(x)
         stack = x
         for conv in self.dense:
             stack = torch.cat((stack, F.relu(conv(stack))), dim=1)
         return x + F.relu(self.merge(stack))
+
+    def _by_rows(self, x: Tensor) -> Tensor:
+        """The same, strip by strip, so that the stack of all maps never exists at full size.
+
+        A convolution needs two rows beyond those it makes, so each runs two rows behind the one before; what it
+        needs again for the next strip, the last four rows of its stack, is kept. Nothing is computed twice.
+        """
+        dtype = computing_dtype(x)
+        dense = [_weights(conv, dtype) for conv in self.dense]
+        merge = _weights(self.merge, dtype)
+        out = torch.empty_like(x, dtype=dtype, memory_format=torch.channels_last)
+        with exact(x):
+            for image, result in zip(x.to(dtype).split(1), out.split(1), strict=True):
+                for rows, maps in _streamed(image, dense):
+                    merged = F.conv2d(maps, *merge).relu_()
+                    torch.add(maps[:, : x.shape[1]], merged, out=merged)
+                    result[:, :, rows] = merged
+        return out
+
+
+def _streamed(image: Tensor, dense: Sequence[tuple[Tensor, Tensor | None]]) -> Iterator[tuple[slice, Tensor]]:
+    """Finished rows of an image's (1, C, H, W) stack after all dense convolutions, and which they are."""
+    height, width = size_of(image)
+    # Two rows of zeros above the picture stand for the padding of a convolution, and two below it.
+    kept = [_zeros(image, image.shape[1] + i * dense[0][0].shape[0]) for i in range(len(dense))]
+    finished = 0
+    for strip in row_strips((height, width)):
+        maps = image[:, :, strip]
+        for i, (weight, bias) in enumerate(dense):
+            parts = [kept[i], maps]
+            if strip.stop == height:
+                parts.append(_zeros(image, maps.shape[1]))
+            window = torch.cat(parts, dim=2)
+            kept[i] = window[:, :, -4:]
+            grown = F.conv2d(window, weight, bias, padding=(0, 2), dilation=2).relu_()
+            maps = torch.cat((window[:, :, 2:-2], grown), dim=1)
+        rows = slice(finished, finished + maps.shape[2])
+        finished = rows.stop
+        yield rows, maps
+
+
+def _zeros(image: Tensor, channels: int) -> Tensor:
+    return image.new_zeros(1, 2, image.shape[-1], channels).permute(0, 3, 1, 2)
+
+
+def _weights(conv: nn.Module, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    assert isinstance(conv, nn.Conv2d)
+    return conv.weight.to(dtype), conv.bias.to(dtype) if conv.bias is not None else None
 
 
 class FusionNetwork(nn.Module):
