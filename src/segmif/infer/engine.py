@@ -17,6 +17,7 @@ from torch import Tensor
 
 from segmif.checks import InputError, unknown
 from segmif.color import luma, rgb_to_ycrcb, ycrcb_to_rgb
+from segmif.infer.allocator import keep_freed_memory
 from segmif.infer.backends import Backend, make_backend
 from segmif.infer.backends.native import precision
 from segmif.infer.inputs import PreparedPair, Unit, resample
@@ -103,6 +104,8 @@ class Engine:
         self.network: SegMiF = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.device = device
         self.dtype = dtype
+        if device.type == "cpu":
+            keep_freed_memory()
         self.backend: Backend = make_backend(backend, self.network, device=device, dtype=dtype)
         self.limits = Limits()
 
