@@ -99,7 +99,7 @@ class MotionTrace:
         spread = float(small.std()) + 1e-3 * float(np.abs(small).mean()) + 1e-9
         energy = float(np.abs(change - np.median(change)).mean()) / spread
         self._entries.append((earlier, stamp, energy))
-        while self._entries[0][0] < stamp - self.seconds:
+        while self._entries and self._entries[0][0] < stamp - self.seconds:
             self._entries.popleft()
 
     def clear(self) -> None:

@@ -321,13 +321,14 @@ class Recorder:
         """Refuse clocks so far apart that nothing pairs."""
         if self._matched or self._writer.earlier or self._lost:
             return
-        received = [self._tracks[band].drops.received for band in BANDS]
-        if min(received) >= (1 if final else _PATIENCE_FRAMES):
-            ranges = [f"{t.first:.2f} to {t.last:.2f} s" for t in self._tracks.values() if t.first is not None]
+        tracks = list(self._tracks.values())
+        received = [track.drops.received for track in tracks]
+        if (final and any(received)) or min(received) >= _PATIENCE_FRAMES:
+            ranges = ["none" if t.first is None else f"from {t.first:.2f} to {t.last:.2f} s" for t in tracks]
             raise InputError(
-                f"the clocks are not synchronised: of {received[0]} infrared and {received[1]} visible frames no two "
-                f"lie within {1000 * self._config.tolerance:g} ms (infrared {ranges[0]}, visible {ranges[1]}); "
-                "give --offset SECONDS, more --tolerance-ms, or move before both cameras and raise --max-offset"
+                f"the clocks are not synchronised: of {received[0]} infrared frames ({ranges[0]}) and {received[1]} "
+                f"visible ones ({ranges[1]}) no two lie within {1000 * self._config.tolerance:g} ms; give --offset "
+                "SECONDS, more --tolerance-ms, or move before both cameras and raise --max-offset"
             )
 
     def _housekeeping(self) -> None:
