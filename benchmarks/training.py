@@ -8,18 +8,13 @@ the fastest step of each counts; where other work runs on the machine, compare t
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from tests.oracle.network import transcribe
-
+from segmif.bench.plain import transcribe
 from segmif.color import rgb_to_ycrcb
 from segmif.losses import fusion_loss_round1
 from segmif.models import SegMiF, SegMiFConfig

@@ -2,10 +2,10 @@
 
 import torch
 
+from segmif.bench.plain import transcribe
 from segmif.color import rgb_to_ycrcb
 from segmif.losses import fusion_loss_round1
 from segmif.models import SegMiF, SegMiFConfig
-from tests.oracle.network import transcribe
 from tests.tolerances import ABSOLUTE
 
 

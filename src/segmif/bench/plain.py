@@ -1,14 +1,20 @@
-"""The fusion network written out as the paper draws it: every key, value and token is made, nothing is rearranged.
+"""The cascade written out as the papers draw it: every key, value, token and concatenation is made, nothing moved.
 
-Slow and plain (float32, contiguous NCHW). It takes its weights from ours, so results must agree; it is also what the
-training benchmark compares with. B batch, N = H·W tokens, C channels, A heads.
+Slow and plain (float32, contiguous NCHW). It takes its weights from ours, so results must agree: it is the baseline of
+`segmif speed`, and an oracle of the tests. B batch, N = H·W tokens, C channels, A heads.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segmif.models import SegMiF
+from segmif.checks import InputError
+from segmif.color import rgb_to_ycrcb, ycrcb_to_rgb
+from segmif.models import FusionNetwork, MixTransformer, SegMiF
 
 
 class PlainAttention(nn.Module):
@@ -95,11 +101,12 @@ class PlainFusion(nn.Module):
 
 def transcribe(network: SegMiF) -> PlainFusion:
     """The plain network with the weights of ours (one HIA per level)."""
-    ours, config = network.fusion, network.config
-    plain = PlainFusion(
-        config.fusion_channels, config.growth, config.attention_heads, tuple(network.encoder.channels[:2])
+    ours: Any = network.fusion
+    config, encoder = network.config, network.encoder
+    plain: Any = PlainFusion(
+        config.fusion_channels, config.growth, config.attention_heads, (encoder.channels[0], encoder.channels[1])
     )
-    pairs = [
+    pairs: list[tuple[Any, Any]] = [
         (plain.first[0], ours.infrared_in), (plain.first[1], ours.visible_in),
         (plain.last[0], ours.merge), (plain.last[1], ours.narrow), (plain.last[2], ours.output),
         (plain.activation, ours.activation),
@@ -119,4 +126,80 @@ def transcribe(network: SegMiF) -> PlainFusion:
             ]  # fmt: skip
     for target, source in pairs:
         target.load_state_dict(source.state_dict())
-    return plain
+    return plain  # type: ignore[no-any-return]
+
+
+class PlainCascade:
+    """Guide encoder (all stages, as the authors' program has it), fusion, encoder again, head.
+
+    Raises:
+        InputError: a network that is not a cascade with one interactive attention per level.
+    """
+
+    def __init__(self, network: SegMiF) -> None:
+        config = network.config
+        if not isinstance(network.fusion, FusionNetwork) or config.attention != "hia" or config.share_attention:
+            raise InputError("only a cascade with its own attention (hia) at every level can be written out plainly")
+        self.network: Any = network
+        self.fusion = transcribe(network).eval()
+
+    def __call__(self, infrared: Tensor, visible: Tensor, guide: Tensor) -> tuple[Tensor, Tensor | None]:
+        """As a back end: (B, 1, H, W), (B, 3, H, W), (B, 1, H, W) to fused RGB and logits."""
+        network = self.network
+        luma, red, blue = rgb_to_ycrcb(visible).chunk(3, dim=1)
+        images = guide.repeat(1, 3, 1, 1)
+        if network.config.normalize_guide:
+            images = (images - network.mean) / network.std
+        fused = self.fusion(infrared, luma, _encode(network.encoder, images)[:2])
+        rgb = ycrcb_to_rgb(torch.cat((fused, red, blue), dim=1))
+        if network.config.clamp:
+            rgb = rgb.clamp(0, 1)
+        if network.head is None:
+            return rgb, None
+        return rgb, _head(network.head, _encode(network.encoder, (rgb - network.mean) / network.std))
+
+
+def _encode(encoder: Any, images: Tensor) -> list[Tensor]:
+    if not isinstance(encoder, MixTransformer):
+        maps: list[Tensor] = encoder(images)
+        return maps
+    maps, x = [], images
+    for stage in encoder.stages:
+        x = stage.embed(x).contiguous()  # type: ignore[operator]
+        size = x.shape[2:]
+        tokens = stage.embed_norm(x.flatten(2).transpose(1, 2))  # type: ignore[operator]
+        for block in stage.blocks:  # type: ignore[union-attr]
+            tokens = tokens + _attention(block.attention, block.norm1(tokens), size)
+            hidden = block.mlp.expand(block.norm2(tokens)).transpose(1, 2).unflatten(2, size).contiguous()
+            hidden = F.gelu(block.mlp.depthwise(hidden).flatten(2).transpose(1, 2))
+            tokens = tokens + block.mlp.project(hidden)
+        x = stage.norm(tokens).transpose(1, 2).unflatten(2, size).contiguous()  # type: ignore[operator]
+        maps.append(x)
+    return maps
+
+
+def _attention(module: Any, tokens: Tensor, size: Any) -> Tensor:
+    source = tokens
+    if module.reduce is not None:
+        maps = tokens.transpose(1, 2).unflatten(2, size).contiguous()
+        source = module.reduce_norm(module.reduce(maps).flatten(2).transpose(1, 2))
+    key, value = (
+        torch.unflatten(part, -1, (module.heads, -1)).transpose(1, 2)
+        for part in module.key_value(source).chunk(2, dim=-1)
+    )
+    query = module.query(tokens).unflatten(-1, (module.heads, -1)).transpose(1, 2)
+    weights = torch.softmax(query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5, dim=-1)
+    result: Tensor = module.output((weights @ value).transpose(1, 2).flatten(2))
+    return result
+
+
+def _head(head: Any, features: list[Tensor]) -> Tensor:
+    size = features[0].shape[2:]
+    maps = []
+    for feature, project in zip(features, head.project, strict=True):
+        tokens = project(feature.flatten(2).transpose(1, 2)).transpose(1, 2)
+        maps.append(
+            F.interpolate(tokens.unflatten(2, feature.shape[2:]), size=size, mode="bilinear", align_corners=False)
+        )
+    logits: Tensor = head.classify(F.relu(head.norm(head.mix(torch.cat(maps[::-1], dim=1)))))
+    return logits
