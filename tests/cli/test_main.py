@@ -1,4 +1,8 @@
+import platform
+import sys
+
 import pytest
+import torch
 
 from segmif import __version__, cli
 
@@ -7,7 +11,30 @@ def test_version_says_what_it_runs_on(capsys):
     assert cli.main(["--version"]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"segmif {__version__}\npython ")
-    assert "torch " in out
+    assert f"python {platform.python_version()} on {platform.platform()}" in out
+    assert f"torch {torch.__version__}" in out
+    device = out.splitlines()[-1]
+    assert device.startswith("device cuda (" if torch.cuda.is_available() else "device ")
+    assert "unknown" not in device
+
+
+def test_version_names_the_gpu(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    monkeypatch.setattr(torch.version, "cuda", "12.4")
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.endswith("device cuda (Some GPU, CUDA 12.4)\n")
+
+
+def test_version_survives_a_broken_torch(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert cli.main(["--version"]) == 0
+    assert "device unknown (torch cannot be imported" in capsys.readouterr().out
+
+
+def test_shell_completion_can_be_installed(capsys):
+    assert cli.main(["--help"]) == 0
+    assert "--install-completion" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["fuze"], ["fuse"], ["fuse", "--wrong"]])

@@ -18,4 +18,17 @@ def describe() -> str:
             lines.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             lines.append(f"{package} not installed")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"device {_device()}"])
+
+
+def _device() -> str:
+    """What torch computes on where no device is asked for, or why it cannot be told."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # a broken installation is what such a report is often about
+        return f"unknown (torch cannot be imported: {' '.join(str(error).split())})"
+    if torch.cuda.is_available():
+        return f"cuda ({torch.cuda.get_device_name()}, CUDA {torch.version.cuda})"
+    if torch.backends.mps.is_available():  # pragma: no cover (macOS)
+        return "mps"
+    return f"cpu ({torch.get_num_threads()} threads)"
