@@ -18,6 +18,7 @@ from segmif.checks import InputError, unknown
 
 Kind = Literal["chessboard", "circles", "charuco", "aprilgrid"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Floats = npt.NDArray[np.float64]
 
 COUNTED: dict[Kind, str] = {
     "chessboard": "inner corners",
@@ -120,12 +121,10 @@ class Board:
         return [order]
 
     def picture(self, scale: float) -> npt.NDArray[np.uint8]:
-        """The board as a picture of `scale` pixels per millimetre with its margin, (H, W) uint8, 255 is white."""
+        """The board with its margin, about `scale` pixels per millimetre, (H, W) uint8, 255 is white."""
         left, top, right, bottom = self.extent
-        width, height = round((right - left) * scale), round((bottom - top) * scale)
-        # Drawn four times as large and shrunk by areas: edges lie where they should to a fraction of a pixel.
-        fine = _draw(self, (height * 4, width * 4), scale * 4)
-        return np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        dark = _darkness(self, (round((bottom - top) * scale), round((right - left) * scale)))
+        return np.asarray(np.rint(255 * (1 - dark)), np.uint8)
 
     def aruco(self) -> Any:
         """The `cv2.aruco` board of a ChArUco board or AprilGrid, in millimetres."""
@@ -168,36 +167,49 @@ def _pattern_box(board: Board) -> tuple[float, float, float, float]:
     return float(left - grow), float(top - grow), float(right + grow), float(bottom + grow)
 
 
-def _draw(board: Board, size: tuple[int, int], scale: float) -> npt.NDArray[np.uint8]:
-    """A picture of (height, width) pixels; pixel (i, j) covers the square from j, i to j + 1, i + 1 over `scale`."""
-    left, top, *_ = board.extent
-    canvas = np.full(size, 255, np.uint8)
-    x = (np.arange(size[1]) + 0.5) / scale + left
-    y = (np.arange(size[0]) + 0.5) / scale + top
-    box = _pattern_box(board)
-    inside = ((y > box[1]) & (y < box[3]))[:, None] & ((x > box[0]) & (x < box[2]))[None]
+def _darkness(board: Board, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """How much of each pixel is dark, (height, width) in [0, 1], over the board's extent."""
+    left, top, right, bottom = board.extent
+    x, y = np.linspace(left, right, size[1] + 1), np.linspace(top, bottom, size[0] + 1)
+    dark = np.zeros(size)
     if board.kind in ("chessboard", "charuco"):
-        dark = (np.floor(x / board.square)[None] + np.floor(y / board.square)[:, None]) % 2 == 0
-        canvas[dark & inside] = 0
-    if board.kind == "circles":
-        radius = CIRCLE_RADIUS * board.square * scale
-        for px, py, _ in board.points:
-            centre = round((px - left) * scale * 16 - 8), round((py - top) * scale * 16 - 8)
-            cv2.circle(canvas, centre, round(radius * 16), 0, -1, cv2.LINE_8, 4)
+        box = _pattern_box(board)
+        rows, cols = (round((box[k + 2] - box[k]) / board.square) for k in (1, 0))
+        dark += _cells((np.indices((rows, cols)).sum(axis=0) + 1) % 2, box, x, y)
     if board.kind in ("charuco", "aprilgrid"):
         grid = _aruco(board)
+        cells = grid.getDictionary().markerSize + 2
         for number, outline in zip(grid.getIds().reshape(-1), grid.getObjPoints(), strict=True):
-            bits = cv2.aruco.generateImageMarker(grid.getDictionary(), int(number), grid.getDictionary().markerSize + 2)
-            _paint(canvas, bits, np.asarray(outline)[[0, 2], :2], scale, (left, top))
-    return canvas
+            bits = cv2.aruco.generateImageMarker(grid.getDictionary(), int(number), cells)
+            (x0, y0), (x1, y1) = np.asarray(outline, np.float64)[[0, 2], :2].tolist()
+            dark += _cells(bits < 128, (x0, y0, x1, y1), x, y)
+    if board.kind == "circles":
+        pixel = (right - left) / size[1]
+        middles = np.stack(np.meshgrid((x[:-1] + x[1:]) / 2, (y[:-1] + y[1:]) / 2), axis=-1)
+        for centre in board.points[:, :2]:
+            row, col = (int(v) for v in (centre[::-1] - (top, left)) / pixel)
+            reach = int(CIRCLE_RADIUS * board.square / pixel) + 3
+            part = slice(max(0, row - reach), row + reach), slice(max(0, col - reach), col + reach)
+            inside = CIRCLE_RADIUS * board.square - np.linalg.norm(middles[part] - centre, axis=2)
+            dark[part] += np.clip(inside / pixel + 0.5, 0, 1)
+    return np.clip(dark, 0, 1)
 
 
-def _paint(
-    canvas: npt.NDArray[np.uint8],
-    bits: npt.NDArray[Any],
-    box: npt.NDArray[np.float32],
-    scale: float,
-    corner: tuple[float, float],
-) -> None:
-    (x0, y0), (x1, y1) = (np.rint((point - corner) * scale).astype(int) for point in box)
-    canvas[y0:y1, x0:x1] = cv2.resize(bits, (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST)
+def _cells(
+    dark: npt.NDArray[Any], box: tuple[float, float, float, float], x: Floats, y: Floats
+) -> npt.NDArray[np.float64]:
+    """Share of each pixel that a grid of dark (1) and bright (0) cells over a box darkens, exactly.
+
+    Args:
+        x, y: borders of the pixels' columns and rows.
+    """
+    down = _overlap(np.linspace(box[1], box[3], dark.shape[0] + 1), y)
+    across = _overlap(np.linspace(box[0], box[2], dark.shape[1] + 1), x)
+    return np.asarray(down @ dark.astype(np.float64) @ across.T, np.float64)
+
+
+def _overlap(cells: Floats, pixels: Floats) -> Floats:
+    """(P, C): the share of each pixel that each cell covers, along one axis."""
+    first = np.maximum(cells[None, :-1], pixels[:-1, None])
+    last = np.minimum(cells[None, 1:], pixels[1:, None])
+    return np.clip(last - first, 0, None) / np.diff(pixels)[:, None]
