@@ -1,0 +1,43 @@
+"""OpenVINO files (.xml and .bin), converted from the ONNX graph."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from segmif.checks import InputError, require_extra
+from segmif.export.metadata import describe
+from segmif.export.onnx import choose_guide, to_onnx
+from segmif.io import atomic_path
+from segmif.models import SegMiF
+
+
+def to_openvino(
+    network: SegMiF, path: str | os.PathLike[str], *, name: str = "segmif", guide: str | None = None
+) -> tuple[str, ...]:
+    """Write a network as an OpenVINO model; extras `openvino` and `onnx`. Arguments and errors as `to_onnx`.
+
+    Args:
+        network: trained or not.
+        path: the .xml; the weights go beside it, with the suffix .bin.
+        name: of the model.
+        guide: see `to_onnx`.
+
+    Returns:
+        The names of the inputs.
+    """
+    openvino = require_extra("openvino", "openvino")
+    path = Path(path)
+    if path.suffix != ".xml":
+        raise InputError(f"{path}: an OpenVINO model ends in .xml; name it {path.with_suffix('.xml').name}")
+    with tempfile.TemporaryDirectory() as folder:
+        onnx_file = Path(folder) / "model.onnx"
+        inputs = to_onnx(network, onnx_file, name=name, guide=guide)
+        model = openvino.convert_model(onnx_file)
+        for key, value in describe(network, name=name, guide=choose_guide(network, guide)).to_strings().items():
+            model.set_rt_info(value, ["segmif", key])
+        with atomic_path(path) as temporary, atomic_path(path.with_suffix(".bin")) as weights:
+            openvino.save_model(model, temporary, compress_to_fp16=False)
+            temporary.with_suffix(".bin").replace(weights)
+    return inputs
