@@ -181,7 +181,7 @@ def _encode(encoder: Any, images: Tensor) -> list[Tensor]:
 def _attention(module: Any, tokens: Tensor, size: Any) -> Tensor:
     source = tokens
     if module.reduce is not None:
-        maps = tokens.transpose(1, 2).unflatten(2, size).contiguous()
+        maps = torch.unflatten(tokens.transpose(1, 2), 2, tuple(size)).contiguous()
         source = module.reduce_norm(module.reduce(maps).flatten(2).transpose(1, 2))
     key, value = (
         torch.unflatten(part, -1, (module.heads, -1)).transpose(1, 2)

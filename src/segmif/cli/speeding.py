@@ -1,0 +1,142 @@
+"""`segmif speed`: how fast the models are on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `speed`."""
+    app.command()(speed)
+
+
+def speed(
+    size: str = typer.Option("640x480", help="WIDTHxHEIGHT of the pictures."),
+    threads: int = typer.Option(2, min=1, help="Processor threads."),
+    models: str = typer.Option("", help="Shipped models, folders, or presets such as mit_b3: A,B [all shipped]."),
+    backends: str = typer.Option("plain,eager", help="plain (the papers' network, float32, nothing clever), eager ..."),
+    dtypes: str = typer.Option("float32,bfloat16", help="Precisions; plain is always float32."),
+    sizes: str = typer.Option("", help="More sizes to measure, e.g. 320x320,1280x960: how time grows."),
+    runs: int = typer.Option(10, min=1, help="Timed runs of each entry, after one to warm up."),
+    quick: bool = typer.Option(False, "--quick", help="Two runs of each entry."),
+    json_file: Path | None = typer.Option(None, "--json", help="Write all numbers to FILE."),
+    plot: Path | None = typer.Option(None, "--plot", help="Draw time against pixels to FILE (extra bench)."),
+) -> int:
+    """Latency, throughput, memory and stages of every model x back end x dtype on this machine.
+
+    Each runs in a process of its own, from tensors to labels, one pair at a time; `faster` compares with the plain
+    network of the same model and size, measured in the same call.
+
+    Example: `segmif speed --models segmif-b0 --sizes 320x320,1280x960 --json speed.json --plot speed.png`
+    """
+    from segmif.cli.progress import progress
+
+    jobs = _jobs(models, backends, dtypes, [size, *_names(sizes)], threads, 2 if quick else runs)
+    entries, failed = [], 0
+    from segmif.bench.speed import measure_apart
+    from segmif.checks import InputError
+
+    with progress("measuring", len(jobs)) as bar:
+        for job in jobs:
+            try:
+                entries.append(measure_apart(job))
+            except InputError as error:
+                failed += 1
+                bar.say(f"segmif: left out {job.model}, {job.backend}, {job.dtype}: {error}")
+            bar.advance()
+    if not entries:
+        raise InputError("nothing could be measured; the lines above say why")
+    _table(entries)
+    if json_file is not None:
+        from segmif import io
+        from segmif.bench.machine import machine, versions
+
+        io.write_json(json_file, {"machine": machine(), "versions": versions(), "entries": entries})
+    if plot is not None:
+        _plot(entries, plot)
+    return 1 if failed else 0
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _jobs(models: str, backends: str, dtypes: str, sizes: list[str], threads: int, runs: int) -> list[Any]:
+    from segmif.bench.speed import PLAIN, Job, open_network
+    from segmif.infer.backends import check_backend
+    from segmif.infer.engine import choose_dtype
+    from segmif.models import weights
+
+    names = _names(models) or list(weights.SHIPPED)
+    for name in names:
+        open_network(name)
+    jobs = []
+    for width, height in map(_size, dict.fromkeys(sizes)):
+        for name in names:
+            for backend in _names(backends):
+                if backend != PLAIN:
+                    check_backend(backend)
+                for dtype in ["float32"] if backend == PLAIN else _names(dtypes):
+                    choose_dtype(dtype, device=_cpu())
+                    job = Job(model=name, backend=backend, dtype=dtype, width=width, height=height, threads=threads)
+                    jobs.append(replace(job, runs=runs))
+    return jobs
+
+
+def _cpu() -> Any:
+    import torch
+
+    return torch.device("cpu")
+
+
+def _size(text: str) -> tuple[int, int]:
+    from segmif.checks import InputError
+
+    width, cross, height = text.partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal()):
+        raise InputError(f"size {text!r}: write WIDTHxHEIGHT, e.g. 640x480")
+    return int(width), int(height)
+
+
+def _table(entries: list[dict[str, Any]]) -> None:
+    from segmif.cli.showing import print_table
+
+    plain = {(e["model"], e["width"], e["height"]): e["median"] for e in entries if e["backend"] == "plain"}
+    rows = []
+    for e in entries:
+        base = plain.get((e["model"], e["width"], e["height"]))
+        stages = ", ".join(f"{name} {seconds * 1e3:.0f}" for name, seconds in e["stages"].items())
+        rows.append(
+            (
+                e["model"], e["backend"], e["dtype"], f"{e['width']}x{e['height']}", f"{e['median'] * 1e3:.0f}",
+                f"{e['p95'] * 1e3:.0f}", f"{e['fps']:.2f}", f"{e['peak_mib']:.0f}",
+                f"{base / e['median']:.1f}x" if base else "", stages,
+            )
+        )  # fmt: skip
+    header = ("model", "back end", "dtype", "size", "ms", "p95 ms", "pairs/s", "peak MiB", "faster", "stages in ms")
+    print_table(header, rows, title=f"One pair at a time, {entries[0]['threads']} threads")
+
+
+def _plot(entries: list[dict[str, Any]], path: Path) -> None:
+    from segmif.checks import require_extra
+    from segmif.io import atomic_path
+
+    pyplot = require_extra("matplotlib.pyplot", "bench")
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for e in entries:
+        label = f"{e['model']} {e['backend']} {e['dtype']}"
+        lines.setdefault(label, []).append((e["width"] * e["height"] / 1e6, e["median"]))
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    for label, points in lines.items():
+        axes.loglog(*zip(*sorted(points), strict=True), marker="o", label=label)
+    axes.set_xlabel("megapixels")
+    axes.set_ylabel("seconds per pair")
+    axes.grid(True, which="both", alpha=0.3)
+    axes.legend(fontsize=9)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=path.suffix.lstrip(".") or "png", dpi=150)
+    pyplot.close(figure)
