@@ -47,9 +47,9 @@ def test_figures_show_palette_colours_only(tmp_path: Path) -> None:
 
 
 def test_what_a_recipe_trains_on_is_told_by_name() -> None:
-    assert list(roadscene15.seen("segmif-e0", "roadscene15", "FLIR_07060")) == ["not seen in training"]
-    assert list(roadscene15.seen("segmif-e0", "roadscene15", "FLIR_00550")) == ["seen in training"]
-    assert list(roadscene15.seen("segmif-e0", "msrs15", "00012N")) == []
+    assert list(roadscene15.seen("segmif-lite", "roadscene15", "FLIR_07060")) == ["not seen in training"]
+    assert list(roadscene15.seen("segmif-lite", "roadscene15", "FLIR_00550")) == ["seen in training"]
+    assert list(roadscene15.seen("segmif-lite", "msrs15", "00012N")) == []
     assert list(roadscene15.seen("mine", "roadscene15", "FLIR_00550")) == []
 
 
@@ -69,8 +69,8 @@ def test_the_baseline_scores_what_a_model_says(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(roadscene15, "open_dataset", lambda *_, **__: samples)
     monkeypatch.setattr(roadscene15, "load", lambda _: truthful)
     monkeypatch.setattr(roadscene15, "SETS", {"roadscene15": "RoadScene-15"})
-    lines = roadscene15.baseline_table(tmp_path, ["segmif-e0"])
-    assert any(line.startswith("| segmif-e0 | RoadScene-15 | all | 12 | 1.000 | 1.000 |") for line in lines)
+    lines = roadscene15.baseline_table(tmp_path, ["segmif-lite"])
+    assert any(line.startswith("| segmif-lite | RoadScene-15 | all | 12 | 1.000 | 1.000 |") for line in lines)
     assert any("| not seen in training |" in line for line in lines)
     blind = SimpleNamespace(predict=lambda *_: SimpleNamespace(labels=None))
     monkeypatch.setattr(roadscene15, "load", lambda _: blind)

@@ -69,7 +69,7 @@ def test_presets() -> None:
     assert (named.num_classes, named.label_set, named.clamp) == (9, MFNET, False)
     assert SegMiFConfig.preset("segmif-b0").label_set == FMB
     # (v - mean) / std of v in [0, 1] is (255 v - 127) / 128, what the ImageNet weights of EfficientNet-Lite expect
-    lite = SegMiFConfig.preset("segmif-e0")
+    lite = SegMiFConfig.preset("segmif-lite")
     assert [(v - m) / s for v, m, s in zip((0, 0.5, 1), lite.mean, lite.std, strict=True)] == pytest.approx(
         [-127 / 128, 0.5 / 128, 1]
     )

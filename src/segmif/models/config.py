@@ -276,7 +276,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
     **{name: {"encoder": encoder} for name, encoder in MIT_PRESETS.items()},
     **{f"efficientnet_{name}": _efficientnet(name) for name in EFFICIENTNET_VARIANTS},
     "segmif-b0": {"encoder": MIT_PRESETS["mit_b0"], "label_set": FMB},
-    "segmif-e0": {**_efficientnet("lite0"), "label_set": FMB, "head_channels": 128, "guide": "average"},
     "segmif-lite": _shared("lite0", label_set=FMB),
     "segmif-e2": _shared("lite2", label_set=FMB),
     "segmif-cwfid": _shared("lite0", label_set=CWFID),

@@ -53,7 +53,7 @@ class ModelRecord:
     """Measured scores by name, e.g. {"FMB mIoU": 0.41}."""
 
 
-_BEST_FIRST = ("segmif-e0", "segmif-b0")
+_BEST_FIRST = ("segmif-lite", "segmif-b0", "segmif-cwfid")
 """Shipped models in the order of their measured scores; the first one is the default of `segmif.load()`."""
 
 
