@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from segmif.cli import building, record
+from segmif.cli import annotate, building, record
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
         group.command(command.__name__.lstrip("_"))(command)
     for command in (building.build, building.check):
         group.command()(command)
+    annotate.add_to(group)
     group.command()(record.record)
     app.add_typer(group, name="rig")
 
