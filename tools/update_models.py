@@ -1,4 +1,4 @@
-"""Write docs/models.md from the records, configurations and cards of the shipped weights: python tools/update_models.py"""
+"""Write docs/models.md from the records and cards of the shipped weights: python tools/update_models.py"""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _HEAD = """# Models
 
 <!-- Written by tools/update_models.py from the shipped records and cards; edit those. -->
 
-What this version ships. `segmif models` prints the same list; `segmif.load()` and `segmif fuse` take the first one unless
-told otherwise:
+What this version ships. `segmif models` prints the same list; `segmif.load()` and `segmif fuse` take the first one
+unless told otherwise:
 
 ```sh
 segmif fuse ir/ vis/ -o out/ --model NAME
 ```
 
-`NAME` is one of these, the folder of a model you trained ([Training](training.md)), or a Hugging Face Hub id. Weights are half-precision
-safetensors, checked against their SHA-256 when loaded."""
+`NAME` is one of these, the folder of a model you trained ([Training](training.md)), or a Hugging Face Hub id.
+Weights are half-precision safetensors, checked against their SHA-256 when loaded."""
 
 _SCORES = """## Scores side by side
 
-Measured by `tools/ship_weights.py` with the shipped weights, by the plain definitions of [Metrics](metrics.md). `pairs` is how many pairs
-a mean is over: where it differs, compare with care. A dash: not measured."""
+Measured by `tools/ship_weights.py` with the shipped weights, by the plain definitions of [Metrics](metrics.md).
+`pairs` is how many pairs a mean is over: where it differs, compare with care. A dash: not measured."""
 
 _LAYOUTS = {
-    "cascade": "cascade of the paper: semantic features of a guide, fusion at full resolution, labels of the fused picture",
-    "shared": "shared: one pass of the encoder over the pair guides the fusion and gives the labels",
+    "cascade": "the paper's: semantic features of a guide, fusion at full resolution, labels of the fused picture",
+    "shared": "one pass of the encoder over the pair guides the fusion and gives the labels",
 }
 """What `SegMiFConfig.layout` means, in a line."""
 _GROUP = re.compile(r"(.+ (?:train|val|test)|\S+) (.+)")
@@ -85,7 +85,8 @@ def _section(record: ModelRecord) -> str:
     card = (SHIPPED_FOLDER / record.name / "README.md").read_text("utf-8")
     about, *sections = re.split(r"^## ", card, flags=re.MULTILINE)
     about = about.split("\n", 1)[1].strip()
-    details = [f"- **Layout**: {_LAYOUTS[_config(record).layout]}", f"- **SHA-256**: `{record.sha256}`"]
+    layout = _config(record).layout
+    details = [f"- **Layout**: {layout}, {_LAYOUTS[layout]}", f"- **SHA-256**: `{record.sha256}`"]
     rest = [_demoted(section) for section in sections if not section.startswith("Scores")]
     return "\n\n".join([f"## {record.name}", f"{about}\n" + "\n".join(details), *rest])
 
