@@ -80,11 +80,17 @@ def read_yolo(path: Path, names: Mapping[int, str], size: tuple[int, int]) -> li
     """
     height, width = size
     boxes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()  # an empty file is a picture without objects
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not readable text ({error}); export the boxes again") from error
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             class_id, cx, cy, w, h = (float(part) for part in line.split()[:5])
+            if not np.isfinite((class_id, cx, cy, w, h)).all():
+                raise ValueError
         except ValueError:
             raise InputError(f"{path}: line {number} is not 'class cx cy w h': {line.strip()!r}") from None
         if int(class_id) not in names:
