@@ -53,6 +53,14 @@ def test_the_fuzzer_sees_faults(read, fault, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("case", [19, 219])
+def test_a_label_that_claims_more_pixels_than_it_can_hold_is_refused_at_once(case, tmp_path):
+    """Found by the fuzzer: two kilobytes became 165 million pixels, and sorting their colours took a minute."""
+    outcome = fuzzing.run_case(TARGETS["label painted"], case, tmp_path)
+    assert outcome.fault is None
+    assert outcome.seconds < 1
+
+
 def test_a_case_is_the_same_each_time():
     import random
 

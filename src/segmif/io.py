@@ -32,6 +32,8 @@ MAX_PIXELS = 200_000_000
 """Pictures above this many pixels are refused: they are more often a decompression bomb than a photograph."""
 
 _STRETCH_PERCENTILES = (0.1, 99.9)
+_PNG_PIXELS_PER_BYTE = 8 * 1032
+"""At most: deflate's largest ratio, one bit a pixel."""
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 # Our own limit takes the place of Pillow's. Not inside decode_image: warning filters are not safe among threads.
@@ -94,7 +96,7 @@ def decode_image(data: bytes) -> Array:
     """Decode the bytes of an image file; see `read_image` for the result and the errors."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            _refuse_huge(image)
+            refuse_huge(image, len(data))
             image.load()
             array = _deep_array(image, data)
             return from_pillow(image) if array is None else _finite(array)
@@ -131,10 +133,20 @@ def from_pillow(image: Image.Image) -> Array:
     return np.asarray(_eight_bit(image)).copy()
 
 
-def _refuse_huge(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
+def refuse_huge(image: Image.Image, length: int) -> None:
+    """Refuse, before it is decoded, an image file of `length` bytes whose header claims too many pixels.
+
+    Raises:
+        InputError: more than `MAX_PIXELS`, or a PNG that claims more than its bytes can hold (Pillow fills it up).
+    """
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
         raise InputError(
             f"{image.width}x{image.height} is above the limit of {MAX_PIXELS} pixels; crop or shrink it first"
+        )
+    if image.format == "PNG" and pixels > _PNG_PIXELS_PER_BYTE * length:
+        raise InputError(
+            f"is damaged: its header says {image.width}x{image.height}, which {length} bytes cannot hold; copy it again"
         )
 
 

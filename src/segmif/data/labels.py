@@ -14,7 +14,7 @@ from PIL import Image
 
 from segmif.checks import InputError
 from segmif.data.problems import Problem
-from segmif.io import read_bytes
+from segmif.io import read_bytes, refuse_huge
 from segmif.labelsets import IGNORE, LabelSet
 
 Palette = Sequence[tuple[int, int, int]]
@@ -75,6 +75,7 @@ def stored_values(data: bytes) -> npt.NDArray[Any]:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
+            refuse_huge(image, len(data))
             if image.mode in ("L", "P"):
                 return np.array(image)
             if image.mode == "1":
@@ -82,6 +83,8 @@ def stored_values(data: bytes) -> npt.NDArray[Any]:
             if image.mode.startswith("I"):
                 return np.array(image).astype(np.int32)
             return np.array(image.convert("RGB"))
+    except InputError:
+        raise
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise InputError(f"is not a readable label picture ({error}); export it again as PNG") from error
 
