@@ -6,6 +6,7 @@ B batch, K classes, H, W picture size, h, w map size.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ def classify(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return full.argmax(dim=1).to(torch.uint8), 1 / (full - best).exp().sum(dim=1)
 
 
-_GUIDES = {
+_GUIDES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "visible": lambda infrared, luma: luma,
     "average": lambda infrared, luma: (infrared + luma) / 2,
     "maximum": torch.maximum,
@@ -80,8 +81,8 @@ GUIDES_INSIDE = tuple(_GUIDES)
 class OpenSizeConv2d(SameConv2d):
     """`SameConv2d` without a branch that depends on the size, so that the size may stay open.
 
-    With an odd kernel k (above 1 where the stride is 2), the padding after the picture is k // 2; before it, k // 2 less 1 where a stride of 2 meets
-    an even side.
+    With an odd kernel k (above 1 at stride 2), the padding after the picture is k // 2; before it, k // 2 less
+    1 where a stride of 2 meets an even side.
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -248,7 +248,7 @@ def classify(logits: Tensor, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint
         cv2.max(score, best, dst=best)
     total = np.zeros(size, np.float32)
     for each in maps:
-        score = cv2.subtract(_enlarged(each, size), best)
+        score = _enlarged(each, size) - best
         cv2.add(total, cv2.exp(score, dst=score), dst=total)
     return labels, np.reciprocal(total, out=total)
 
