@@ -6,16 +6,16 @@ from pathlib import Path
 
 import typer
 
-from segmif.cli import annotate, building, record
+from segmif.cli import annotate, building, calibrate, record
 
 
 def register(app: typer.Typer) -> None:
     """Add the group `rig`."""
     group = typer.Typer(help="Work with a rig of an infrared and a visible camera.", no_args_is_help=True)
-    for command in (_register,):
-        group.command(command.__name__.lstrip("_"))(command)
-    for command in (building.build, building.check):
-        group.command()(command)
+    group.command()(calibrate.calibrate)
+    group.command("register")(_register)
+    group.command()(building.build)
+    group.command()(building.check)
     annotate.add_to(group)
     group.command()(record.record)
     app.add_typer(group, name="rig")

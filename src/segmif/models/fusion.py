@@ -68,7 +68,7 @@ class DilatedResidualDenseBlock(nn.Module):
         merge = _weights(self.merge, dtype)
         out = torch.empty_like(x, dtype=dtype, memory_format=torch.channels_last)
         with exact(x):
-            for image, result in zip(x.to(dtype).split(1), out.split(1), strict=True):
+            for image, result in zip(torch.split(x.to(dtype), 1), torch.split(out, 1), strict=True):
                 for rows, maps in _streamed(image, dense):
                     merged = F.conv2d(maps, *merge).relu_()
                     torch.add(maps[:, : x.shape[1]], merged, out=merged)

@@ -51,7 +51,7 @@ def immediate(tensor: Tensor) -> bool:
     Then work goes strip by strip, so that what is written is read again while it is in the cache. On a GPU, and in
     graphs that are compiled or exported, many small operations are the worse choice.
     """
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
     return tensor.device.type == "cpu" and not torch.is_grad_enabled() and not recorded
 
 

@@ -212,4 +212,4 @@ def _overlap(cells: Floats, pixels: Floats) -> Floats:
     """(P, C): the share of each pixel that each cell covers, along one axis."""
     first = np.maximum(cells[None, :-1], pixels[:-1, None])
     last = np.minimum(cells[None, 1:], pixels[1:, None])
-    return np.clip(last - first, 0, None) / np.diff(pixels)[:, None]
+    return np.asarray(np.clip(last - first, 0, None) / np.diff(pixels)[:, None], np.float64)

@@ -157,12 +157,13 @@ def _chessboard(board: Board, picture: Grey) -> _Found | None:
 
 
 def _circles(board: Board, picture: Grey) -> _Found | None:
-    blobs = cv2.SimpleBlobDetector_Params()
+    opencv: Any = cv2  # its type stubs lack the blob detector
+    blobs = opencv.SimpleBlobDetector_Params()
     blobs.minArea, blobs.maxArea = 12, picture.size / board.rows / board.cols
     blobs.minDistBetweenBlobs = 3
     for flags in (cv2.CALIB_CB_ASYMMETRIC_GRID, cv2.CALIB_CB_ASYMMETRIC_GRID | cv2.CALIB_CB_CLUSTERING):
         seen, centres = cv2.findCirclesGrid(
-            picture, (board.cols, board.rows), flags=flags, blobDetector=cv2.SimpleBlobDetector_create(blobs)
+            picture, (board.cols, board.rows), flags=flags, blobDetector=opencv.SimpleBlobDetector_create(blobs)
         )
         if seen:
             return _whole(centres)
