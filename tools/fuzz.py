@@ -1,7 +1,7 @@
 """Run many fuzz cases and write the table of them into docs/reliability.md: `python tools/fuzz.py --cases 10000`.
 
 The cases are those of tests/test_fuzz.py, which runs the first few; see tests/fuzzing.py for what they are.
-A hang in compiled code ends the run with a traceback after a minute.
+A hang in compiled code ends the run with a traceback after two minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from segmif.io import write_text  # noqa: E402
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- fuzz: begin -->", "<!-- fuzz: end -->"
-HANG = 60.0
+HANG = 120.0
 
 
 def run(cases: int, kinds: Sequence[Target], limit: float) -> dict[str, list[Outcome]]:

@@ -84,7 +84,10 @@ def _shapes(item: Fields, instance: int | None) -> list[Shape]:
 
 
 def _rings(item: Fields) -> list[Ring]:
-    points = _pairs(next(item.value[key] for key in _GEOMETRY if key in item.value))
+    flat = next((item.value[key] for key in _GEOMETRY if key in item.value), None)
+    if not isinstance(flat, list):
+        raise InputError(f"{item.where}: has no list of {', '.join(_GEOMETRY)}; draw it again")
+    points = _pairs(flat)
     options: Mapping[str, Any] = item.get("options", dict, {})
     width = options.get("w", options.get("line"))
     if isinstance(width, list):
