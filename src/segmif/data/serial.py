@@ -56,7 +56,7 @@ def sample_from_parts(parts: Mapping[str, bytes], *, where: str) -> PairSample:
             target=decode_image(roles["target"]) if "target" in roles else None,
             meta=meta,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # an InputError is a ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:  # an InputError is a ValueError
         raise InputError(f"{where}: is damaged ({error}); write the shard again") from error
 
 
