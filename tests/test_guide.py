@@ -109,10 +109,11 @@ def test_saliency_is_the_distance_to_all_levels():
 
 def test_kinds_of_guide():
     infrared, visible = picture(20, 30), picture(20, 30, seed=1)
-    assert set(GUIDE_KINDS) == {"vsm_wls", "visible", "average"}
+    assert set(GUIDE_KINDS) == {"vsm_wls", "visible", "average", "maximum"}
     np.testing.assert_array_equal(make_guide("vsm_wls", infrared, visible), vsm_wls(infrared, visible))
     np.testing.assert_array_equal(make_guide("visible", infrared, visible), visible)
     np.testing.assert_allclose(make_guide("average", infrared, visible), (infrared + visible) / 2)
+    np.testing.assert_array_equal(make_guide("maximum", infrared, visible), np.maximum(infrared, visible))
     for kind in GUIDE_KINDS:
         guide = make_guide(kind, infrared.astype(np.float64), visible)
         assert guide.dtype == np.float32

@@ -118,7 +118,7 @@ def test_an_example_by_keyboard(page):
             break
     page.keyboard.press("Enter")
     page.wait_for_selector("#pair-result:not([hidden])", timeout=60_000)
-    assert "640 × 480" in page.inner_text("#facts")
+    page.locator("#facts", has_text="640 × 480").wait_for(timeout=60_000)
 
 
 def test_no_page_overflows_a_telephone(page, files, address):
