@@ -28,7 +28,7 @@ def fuse(
     model: str | None = typer.Option(None, help="Shipped name, folder or Hub id; default: the best one shipped."),
     guide: str | None = typer.Option(
         None,
-        help="vsm_wls, visible, average, maximum, a picture, or a folder of them; default: what the model was trained with.",
+        help="vsm_wls, visible, average, maximum, a picture or a folder of them; default: the model's own.",
     ),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps ..."),
     dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),

@@ -157,6 +157,11 @@ class Calibration:
             return "right" if x > 0 else "left"
         return "below" if y > 0 else "above"
 
+    @property
+    def place(self) -> str:
+        """`side` in a sentence: left of, right of, above or below."""
+        return f"{self.side} of" if self.side in ("left", "right") else self.side
+
     def check_sizes(self, infrared: Size, visible: Size, *, where: str = "the pictures") -> None:
         """Raise `InputError` unless pictures of these (height, width) are what was calibrated."""
         for band, size, camera in (("infrared", infrared, self.infrared), ("visible", visible, self.visible)):

@@ -1,14 +1,15 @@
 """Where exactly the points of a board are: its own picture is laid over the photograph, point by point.
 
 Around each point the board is known, so the brightness there is a ramp plus the board's (blurred) picture times a
-contrast of either sign, shifted by a little: g = a + b·(u, v) + c T(u − δ) ≈ a + b·(u, v) + c T − c ∇T·δ. That is linear
-least squares, repeated a few times. Against white noise no estimate is better, warm boards need no other treatment than
-cold ones, and since T is seen in perspective, circles and rounded corners are not shifted by it.
+contrast of either sign, shifted by a little: g = a + b·(u, v) + c T(u − δ) ≈ a + b·(u, v) + c T − c ∇T·δ. That is
+linear least squares, repeated a few times. Against white noise no estimate is better, warm boards need no other
+treatment than cold ones, and since T is seen in perspective, circles and rounded corners are not shifted by it.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,11 +47,12 @@ def refine(
         The points, and which of them look like the board; the others stay where they were.
     """
     plane = board.points[ids, :2].astype(np.float64)
-    homography, _ = cv2.findHomography(plane, points, 0)
-    if homography is None:
+    found: Any = cv2.findHomography(plane, points, 0)[0]
+    if found is None:  # points on a line
         return points, np.zeros(len(points), bool)
+    homography = np.asarray(found, np.float64)
     half = _REACH[board.kind] * board.square
-    pixels = np.median(np.linalg.norm(_move(homography, plane + (half, 0)) - points, axis=1))
+    pixels = np.median(np.linalg.norm(_move(homography, plane + np.array([half, 0.0])) - points, axis=1))
     count = int(np.clip(np.rint(2 * pixels), *_SAMPLES))
     axis = np.linspace(-half, half, count)
     window = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
@@ -103,7 +105,7 @@ def _sample(picture: npt.NDArray[np.float32], places: Floats) -> Floats:
 def _template(board: Board, places: Floats, blur: float) -> Floats:
     """The board's picture and its slope per millimetre at places (N, S, 2) in millimetres; (N, S, 3)."""
     scale = _TEXELS / board.square
-    picture = cv2.GaussianBlur(_picture(board), (0, 0), blur * scale)
+    picture = np.asarray(cv2.GaussianBlur(_picture(board), (0, 0), blur * scale), np.float32)
     left, top, right, bottom = board.extent
     fit = np.array([picture.shape[1] / (right - left), picture.shape[0] / (bottom - top)])
     texels = (places - (left, top)) * fit - 0.5
@@ -123,9 +125,9 @@ def _basis(window: Floats, template: Floats) -> Floats:
 
 
 def _fit(basis: Floats, values: Floats) -> Floats:
-    return np.einsum("nps,ns->np", np.linalg.pinv(basis), values)
+    return np.asarray(np.einsum("nps,ns->np", np.linalg.pinv(basis), values), np.float64)
 
 
 def _rest(basis: Floats, fit: Floats, values: Floats) -> Floats:
     """Mean square of what a fit leaves, (N,)."""
-    return ((values - np.einsum("nsp,np->ns", basis, fit)) ** 2).mean(axis=1)
+    return np.asarray(((values - np.einsum("nsp,np->ns", basis, fit)) ** 2).mean(axis=1), np.float64)
