@@ -26,8 +26,8 @@ def test_what_methods_may_be_called(tmp_path, tiny):
     assert parse_methods(["models", "average"])[-1].name == "average"
     kept = parse_methods(["average@tno", "X=r/{dataset}@msrs", "maximum"])
     assert [(s.name, s.only, s.runs_on("tno")) for s in kept] == [
-        ("average", "tno", True),
-        ("X", "msrs", False),
+        ("average", ("tno",), True),
+        ("X", ("msrs",), False),
         ("maximum", None, True),
     ]
 

@@ -40,7 +40,7 @@ def test_the_command_writes_the_page(tmp_path):
 
 def test_models_where_they_belong(monkeypatch):
     monkeypatch.setattr(leaderboard.weights, "SHIPPED", {"segmif-b0": None, "segmif-cwfid": None})
-    assert leaderboard.default_methods() == ["segmif-b0", "segmif-cwfid@cwfid", "classic"]
+    assert leaderboard.default_methods() == ["segmif-b0@msrs,roadscene,tno", "segmif-cwfid@cwfid", "classic"]
 
 
 def test_the_leaderboard(tmp_path, tiny, capsys):

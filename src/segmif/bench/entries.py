@@ -122,17 +122,17 @@ class Folder:
 class Spec:
     """What a user named: `kind` is ``"classic"``, ``"network"`` or ``"folder"``, `source` the path or model.
 
-    `only` is the one data set it takes part in, None for all.
+    `only` names the data sets it takes part in, None for all.
     """
 
     name: str
     kind: str
     source: str
-    only: str | None = None
+    only: tuple[str, ...] | None = None
 
     def runs_on(self, dataset: str) -> bool:
         """Whether it takes part in a data set, by its name."""
-        return self.only is None or self.only == dataset
+        return self.only is None or dataset in self.only
 
     def folder(self, dataset: str) -> Path:
         """The folder of results for a data set: ``{dataset}`` stands for its name, else a sub-folder of that name."""
@@ -147,7 +147,7 @@ def parse_methods(texts: list[str]) -> list[Spec]:
 
     A text is the name of a classic method, ``classic`` for all of them, the name of a shipped model, ``models`` for all
     of those, a Hub id, the path of a model or of a folder of fused pictures, or ``NAME=PATH`` to say what to call it.
-    ``…@DATASET`` at its end keeps it to one data set, such as a model made for it.
+    ``…@DATASET`` or ``…@ONE,OTHER`` at its end keeps it to these data sets, such as a model made for one.
 
     Raises:
         InputError: it is none of these, or two have one name.
@@ -167,8 +167,9 @@ def parse_methods(texts: list[str]) -> list[Spec]:
 
 
 def _parse(text: str) -> list[Spec]:
-    body, at, only = text.rpartition("@")
-    if at and only in CATALOG:
+    body, at, wanted = text.rpartition("@")
+    only = tuple(wanted.split(","))
+    if at and all(name in CATALOG for name in only):
         return [replace(spec, only=only) for spec in _parse(body)]
     if text == "classic":
         return [Spec(name=name, kind="classic", source=name) for name in METHODS]

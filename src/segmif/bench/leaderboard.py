@@ -40,8 +40,9 @@ Measured by segmif {version} on {date} with `python -m segmif.bench.leaderboard 
 
 
 def default_methods() -> list[str]:
-    """Shipped models and classic methods; the model of crop and weed only where it belongs."""
-    models = [f"{name}@cwfid" if name.endswith("cwfid") else name for name in weights.SHIPPED]
+    """Shipped models and classic methods; models of roads and the model of crop and weed only where they belong."""
+    roads = "msrs,roadscene,tno"
+    models = [f"{name}@{'cwfid' if name.endswith('cwfid') else roads}" for name in weights.SHIPPED]
     return [*models, "classic"]
 
 
