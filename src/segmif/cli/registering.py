@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from segmif import io
 from segmif.checks import InputError, unknown
 from segmif.cli.progress import Progress, progress
 from segmif.pairing import Pair, Pairing, pair_by_stem
-from segmif.rig.homography import PARAMETERS, Matrix, Model, as_homography, median_homography
+from segmif.rig.calibration import Calibration
+from segmif.rig.geometry import infrared_to_visible, parallax
+from segmif.rig.homography import PARAMETERS, Matrix, Model, as_homography, corner_error, median_homography
 from segmif.rig.pictures import KINDS, Kind, before_after
 from segmif.rig.register import Registration, assess, register, warp_infrared
 
@@ -22,6 +25,14 @@ VERSION = 1
 """Of the layout of registration.json."""
 RESULT = "registration.json"
 _SAVE_EVERY = 30.0
+_DEPTHS = (2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0, 100.0)
+"""Metres at which parallax is told."""
+_DOUBT = 0.01
+"""Share of the picture's width by which the pictures may contradict a calibration."""
+_COORDINATES = (
+    "homographies map infrared pixels (x, y) to visible pixels; (0, 0) is the first pixel's centre",
+    "homographies correct, in visible pixels (x, y), where the calibration lays the infrared picture",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +44,9 @@ class Request:
     out: Path
     model: str
     homography: Path | None
+    calibration: Path | None
+    distance: float | None
+    rig: str | None
     fixed: bool
     preview: str
     recursive: bool
@@ -57,7 +71,7 @@ def run(request: Request) -> int:
     """Register what was asked for; the exit code."""
     _check(request)
     pairing = _pairs(request)
-    start = read_homography(request.homography) if request.homography else None
+    start = _start(request)
     io.make_output_folder(request.out)
     done = Run(entries=_finished_before(request) if request.resume else {})
     began = saved = time.monotonic()
@@ -74,7 +88,53 @@ def run(request: Request) -> int:
     finally:  # after Ctrl-C too: what was finished is kept
         if done.entries:
             _save(request, done)
+    if isinstance(start, Laid):
+        _tell(start, done)
     return _close(request, done, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Infrared pictures are laid on the visible grid by a calibration, for one distance in metres."""
+
+    calibration: Calibration
+    distance: float
+
+    def __call__(self, infrared: io.Array, correction: Matrix | None = None) -> io.Array:
+        """An infrared picture on the visible grid."""
+        return infrared_to_visible(
+            infrared, self.calibration, self.distance, correction=correction, outside="black"
+        )  # fmt: skip
+
+
+Start = Matrix | Laid | None
+
+
+def _start(request: Request) -> Start:
+    if request.calibration is None:
+        return read_homography(request.homography) if request.homography else None
+    assert request.distance is not None
+    return Laid(Calibration.load(request.calibration, rig=request.rig), request.distance)
+
+
+def _tell(laid: Laid, done: Run) -> None:
+    """What the calibration leaves, and whether the pictures contradict it."""
+    left = parallax(laid.calibration, laid.distance, _DEPTHS)
+    told = ", ".join(f"{z:g} m {pixels:.1f} px" for z, pixels in zip(_DEPTHS, left, strict=True))
+    print(f"parallax of things at other distances than {laid.distance:g} m: {told}")
+    good = [entry for entry in done.entries.values() if entry["accepted"]]
+    if not good:
+        return
+    size = tuple(good[0]["size"])
+    common, _ = median_homography([np.array(entry["homography"]) for entry in good], size)
+    off = corner_error(common, np.eye(3), size)
+    if off > _DOUBT * size[1] or all(entry["quality"] < 0.5 for entry in good):
+        seen = f"the pictures lie {off:.0f} px off it" if off > _DOUBT * size[1] else "no pair agrees with it"
+        print(
+            f"segmif: warning: the calibration of rig {laid.calibration.rig!r} does not fit, {seen}: the cameras have "
+            "moved, it is of another rig, or things are not at --distance",
+            file=sys.stderr,
+        )
 
 
 def _check(request: Request) -> None:
@@ -82,8 +142,18 @@ def _check(request: Request) -> None:
         raise unknown("model", request.model, PARAMETERS)
     if request.preview not in (*KINDS, "none"):
         raise unknown("preview", request.preview, (*KINDS, "none"))
-    if request.fixed and request.homography is None:
-        raise InputError("--fixed needs --homography FILE: the registration.json of an earlier run")
+    if request.fixed and request.homography is None and request.calibration is None:
+        raise InputError(
+            "--fixed needs --homography FILE, the registration.json of an earlier run, or --calibration FILE"
+        )
+    if request.calibration is not None and request.homography is not None:
+        raise InputError("--calibration and --homography exclude one another: give one of them")
+    if (request.calibration is None) != (request.distance is None):
+        raise InputError("--calibration FILE and --distance METRES go together: give both or none")
+    if request.distance is not None and not request.distance > 0:
+        raise InputError(f"--distance is {request.distance:g}: give metres above 0, or inf for far scenes")
+    if request.rig is not None and request.calibration is None:
+        raise InputError("--rig is the name the --calibration must have: give both")
 
 
 def _pairs(request: Request) -> Pairing:
@@ -138,7 +208,7 @@ def _finished_before(request: Request) -> dict[str, dict[str, Any]]:
         raise InputError(f"{path}: is not from this program; leave out --resume to replace it") from error
 
 
-def _one(request: Request, pair: Pair, start: Matrix | None, done: Run, bar: Progress) -> None:
+def _one(request: Request, pair: Pair, start: Start, done: Run, bar: Progress) -> None:
     before = done.entries.get(pair.name)
     if before and before["file"] and (request.out / before["file"]).is_file():
         done.skipped += 1
@@ -146,18 +216,26 @@ def _one(request: Request, pair: Pair, start: Matrix | None, done: Run, bar: Pro
     began = time.monotonic()
     try:
         infrared, visible = io.read_image(pair.infrared), io.read_image(pair.visible)
-        registration = _registration(request, infrared, visible, start)
+        size = (visible.shape[0], visible.shape[1])
+        shown = infrared
+        if isinstance(start, Laid):
+            start.calibration.check_sizes((infrared.shape[0], infrared.shape[1]), size, where=pair.name)
+            shown = start(infrared)
+        registration = _registration(request, shown, visible, start)
     except InputError as error:
         done.fail(pair.name, str(error), bar)
         return
-    size = (visible.shape[0], visible.shape[1])
     place = None
     if registration.accepted:
-        place = _write_infrared(request.out, pair.name, warp_infrared(infrared, registration, size, outside="black"))
+        if isinstance(start, Laid):
+            moved = start(infrared, registration.homography)
+        else:
+            moved = warp_infrared(infrared, registration, size, outside="black")
+        place = _write_infrared(request.out, pair.name, moved)
     else:
         done.fail(pair.name, registration.reason, bar)
     if request.preview != "none":
-        picture = before_after(infrared, visible, registration, cast("Kind", request.preview))
+        picture = before_after(shown, visible, registration, cast("Kind", request.preview))
         io.write_image(request.out / "preview" / f"{pair.name}.png", picture)
     done.entries[pair.name] = {
         "name": pair.name,
@@ -169,12 +247,18 @@ def _one(request: Request, pair: Pair, start: Matrix | None, done: Run, bar: Pro
     }
 
 
-def _registration(request: Request, infrared: io.Array, visible: io.Array, start: Matrix | None) -> Registration:
+def _registration(request: Request, infrared: io.Array, visible: io.Array, start: Start) -> Registration:
+    laid = isinstance(start, Laid)
+    initial = np.eye(3) if isinstance(start, Laid) else start
     if request.fixed:
-        assert start is not None
-        given = assess(infrared, visible, start)
-        return replace(given, accepted=True, reason=f"the homography was given; quality {given.quality:.2f}")
-    return register(infrared, visible, initial=start, model=cast("Model", request.model))
+        assert initial is not None
+        given = assess(infrared, visible, initial)
+        what = "calibration" if laid else "homography"
+        return replace(given, accepted=True, reason=f"the {what} was given; quality {given.quality:.2f}")
+    model = cast("Model", request.model)
+    if laid:  # what a calibration leaves is small
+        return register(infrared, visible, initial=initial, model=model, search=None)
+    return register(infrared, visible, initial=initial, model=model)
 
 
 def _write_infrared(out: Path, name: str, picture: io.Array) -> str:
@@ -199,11 +283,13 @@ def _save(request: Request, done: Run) -> None:
         "infrared": str(request.infrared),
         "visible": str(request.visible),
         "model": request.model,
-        "coordinates": "homographies map infrared pixels (x, y) to visible pixels; (0, 0) is the first pixel's centre",
+        "coordinates": _COORDINATES[request.calibration is not None],
         "accepted": len(good),
         "refused": len(entries) - len(good),
     }
-    if good and all(entry["infrared_size"] == good[0]["infrared_size"] for entry in good):
+    if request.calibration is not None:
+        result["calibration"] = {"file": str(request.calibration), "distance_m": f"{request.distance:g}"}
+    elif good and all(entry["infrared_size"] == good[0]["infrared_size"] for entry in good):
         common, spread = median_homography([np.array(e["homography"]) for e in good], tuple(good[0]["infrared_size"]))
         result["rig"] = {"homography": common.tolist(), "spread_px": round(spread, 2), "pairs": len(good)}
     io.write_json(request.out / RESULT, {**result, "pairs": entries})

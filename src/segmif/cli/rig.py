@@ -29,7 +29,16 @@ def _register(
     homography: Path | None = typer.Option(
         None, "--homography", help="Start from the one in this JSON: the registration.json of an earlier run."
     ),
-    fixed: bool = typer.Option(False, "--fixed", help="Use the given homography as it is, for every pair."),
+    calibration: Path | None = typer.Option(
+        None, "--calibration", help="Lay infrared on by this calibration.json of segmif rig calibrate, then refine."
+    ),
+    distance: float | None = typer.Option(
+        None, "--distance", help="Metres to the things that must match, for --calibration; inf for far scenes."
+    ),
+    rig: str | None = typer.Option(None, "--rig", help="Refuse a calibration of a rig with another name."),
+    fixed: bool = typer.Option(
+        False, "--fixed", help="Use the given homography or calibration as it is, for every pair."
+    ),
     preview: str = typer.Option("red-cyan", help="Before/after pictures: red-cyan, checkerboard or none."),
     recursive: bool = typer.Option(False, "--recursive", help="Look into sub-folders too."),
     resume: bool = typer.Option(False, "--resume", help="Skip pairs an earlier run has finished."),
@@ -39,12 +48,15 @@ def _register(
     Writes infrared/NAME.png on the visible picture's grid (8 or 16 bits as it came; float becomes .tif),
     preview/NAME.png (before | after, arrows three times the parallax left), and registration.json: homography, quality
     and residual parallax of each pair, and the common homography of the rig. Exit code 1: some pairs were refused.
+
+    Example: segmif rig register ir/ vis/ -o registered/ --calibration calibration/calibration.json --distance 10
     """
     from segmif.cli.registering import Request, run
 
     return run(
         Request(
-            infrared=infrared, visible=visible, out=out, model=model, homography=homography, fixed=fixed,
+            infrared=infrared, visible=visible, out=out, model=model, homography=homography,
+            calibration=calibration, distance=distance, rig=rig, fixed=fixed,
             preview=preview, recursive=recursive, resume=resume,
         )
     )  # fmt: skip
