@@ -201,6 +201,7 @@ def test_batch_keeps_the_good_and_lists_the_bad(client, pair: Files):
         (archive({"infrared/a.png": SVG, "visible/a.png": SVG}), "none of the 1 pairs"),
         (archive({"infrared/a.png": b"x"})[:-30], "not a zip"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "archive",  # bytes hold the time, which no name should
 )
 def test_bad_archives_are_refused(client, data, words):
     job = finished(client, client.post("/batch", files={"pairs": ("p.zip", data)}).json())
