@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
+import numpy.typing as npt
 
 from segmif import io
 from segmif.checks import InputError
-from segmif.rig.boards import CIRCLE_RADIUS, COUNTED, Board
+from segmif.rig.boards import CIRCLE_RADIUS, COUNTED, Board, cell_grids
 
 SUFFIXES = (".pdf", ".png", ".svg")
 _DPI = 300
 _LARGEST = 20_000
+
+_Vertex = tuple[int, int]
 
 
 def write_board(board: Board, path: Path) -> None:
@@ -49,7 +51,7 @@ def board_svg(board: Board) -> str:
     """The board as SVG text: one closed outline for each dark part, in millimetres.
 
     >>> text = board_svg(Board(kind="circles", rows=3, cols=3, square=20))
-    >>> text.count("<circle"), 'width="136mm"' in text
+    >>> text.count("<circle"), 'width="152mm"' in text
     (9, True)
     """
     left, top, right, bottom = board.extent
@@ -73,14 +75,48 @@ def board_svg(board: Board) -> str:
 
 
 def _outlines(board: Board) -> list[str]:
-    """Paths around the dark parts, corners exact to a twentieth of a cell of a tag."""
-    cell = board.square / 160
-    picture = board.picture(1 / cell)
-    big = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-    contours, _ = cv2.findContours((big < 128).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    """A closed path around each dark part and each hole in one."""
+    left, top, *_ = board.extent
     paths = []
-    for contour in contours:
-        rough = cv2.approxPolyDP(contour, 3.0, True).reshape(-1, 2)
-        corners = (rough.astype(np.float64) + 0.5) / 2 * cell
-        paths.append("M" + " L".join(f"{x:.2f},{y:.2f}" for x, y in corners) + " Z")
+    for dark, (x0, y0, x1, y1) in cell_grids(board):
+        side = np.array([(x1 - x0) / dark.shape[1], (y1 - y0) / dark.shape[0]])
+        for loop in _loops(dark):
+            corners = np.array(loop) * side + (x0 - left, y0 - top)
+            paths.append("M" + " L".join(f"{x:.6g},{y:.6g}" for x, y in corners) + " Z")
     return paths
+
+
+def _loops(dark: npt.NDArray[np.bool_]) -> list[list[_Vertex]]:
+    """The borders between dark and bright cells as closed loops of corners (column, row), dark on the right hand.
+
+    >>> _loops(np.array([[True, True], [False, False]]))
+    [[(0, 0), (2, 0), (2, 1), (0, 1)]]
+    """
+    edges: dict[_Vertex, list[_Vertex]] = {}
+    for row, col in np.argwhere(dark).tolist():
+        ring = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1)]
+        for start, end in zip(ring, ring[1:] + ring[:1], strict=True):
+            if start in edges.get(end, []):  # the neighbour is dark too: no border
+                edges[end].remove(start)
+            else:
+                edges.setdefault(start, []).append(end)
+    loops = []
+    while any(edges.values()):
+        first = next(vertex for vertex, ends in edges.items() if ends)
+        loop, here = [first], edges[first].pop(0)
+        while here != first:
+            dx, dy = here[0] - loop[-1][0], here[1] - loop[-1][1]
+            onward = edges[here]
+            turn = (here[0] - dy, here[1] + dx)  # to the right: cells that touch at a corner stay apart
+            following = turn if turn in onward else onward[0]
+            onward.remove(following)
+            loop.append(here)
+            here = following
+        loops.append(_without_straight(loop))
+    return loops
+
+
+def _without_straight(loop: list[_Vertex]) -> list[_Vertex]:
+    """A loop without the corners at which it does not turn."""
+    around = zip(loop[-1:] + loop[:-1], loop, loop[1:] + loop[:1], strict=True)
+    return [b for a, b, c in around if (b[0] - a[0]) * (c[1] - b[1]) != (b[1] - a[1]) * (c[0] - b[0])]

@@ -167,22 +167,30 @@ def _pattern_box(board: Board) -> tuple[float, float, float, float]:
     return float(left - grow), float(top - grow), float(right + grow), float(bottom + grow)
 
 
+def cell_grids(board: Board) -> list[tuple[npt.NDArray[np.bool_], tuple[float, float, float, float]]]:
+    """What is dark as grids of cells, True for dark, each with its box (left, top, right, bottom) in millimetres."""
+    grids = []
+    if board.kind in ("chessboard", "charuco"):
+        box = _pattern_box(board)
+        rows, cols = (round((box[k + 2] - box[k]) / board.square) for k in (1, 0))
+        grids.append((np.indices((rows, cols)).sum(axis=0) % 2 == 0, box))
+    if board.kind in ("charuco", "aprilgrid"):
+        grid = _aruco(board)
+        cells = grid.getDictionary().markerSize + 2
+        for number, outline in zip(grid.getIds().reshape(-1), grid.getObjPoints(), strict=True):
+            bits = np.asarray(cv2.aruco.generateImageMarker(grid.getDictionary(), int(number), cells))
+            (x0, y0), (x1, y1) = np.asarray(outline, np.float64)[[0, 2], :2].tolist()
+            grids.append((bits < 128, (x0, y0, x1, y1)))
+    return grids
+
+
 def _darkness(board: Board, size: tuple[int, int]) -> npt.NDArray[np.float64]:
     """How much of each pixel is dark, (height, width) in [0, 1], over the board's extent."""
     left, top, right, bottom = board.extent
     x, y = np.linspace(left, right, size[1] + 1), np.linspace(top, bottom, size[0] + 1)
     dark = np.zeros(size)
-    if board.kind in ("chessboard", "charuco"):
-        box = _pattern_box(board)
-        rows, cols = (round((box[k + 2] - box[k]) / board.square) for k in (1, 0))
-        dark += _cells((np.indices((rows, cols)).sum(axis=0) + 1) % 2, box, x, y)
-    if board.kind in ("charuco", "aprilgrid"):
-        grid = _aruco(board)
-        cells = grid.getDictionary().markerSize + 2
-        for number, outline in zip(grid.getIds().reshape(-1), grid.getObjPoints(), strict=True):
-            bits = cv2.aruco.generateImageMarker(grid.getDictionary(), int(number), cells)
-            (x0, y0), (x1, y1) = np.asarray(outline, np.float64)[[0, 2], :2].tolist()
-            dark += _cells(bits < 128, (x0, y0, x1, y1), x, y)
+    for cells, box in cell_grids(board):
+        dark += _cells(cells, box, x, y)
     if board.kind == "circles":
         pixel = (right - left) / size[1]
         middles = np.stack(np.meshgrid((x[:-1] + x[1:]) / 2, (y[:-1] + y[1:]) / 2), axis=-1)

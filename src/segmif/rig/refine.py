@@ -22,8 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 _REACH: dict[Kind, float] = {"chessboard": 0.6, "circles": 0.75, "charuco": 0.5, "aprilgrid": 0.28}
 """Half the side of the window around a point, relative to the board's `square`."""
-_TEXELS = 32
-"""Of the board's picture per `square`."""
+_TEXELS = (32, 64, 128)
+"""Of the board's picture per `square`: the first that is finer than the photograph."""
 _BLURS = (0.5, 0.8, 1.2, 1.8, 2.7)
 """Standard deviations in pixels of the picture among which the likeliest is chosen."""
 _ROUNDS = 5
@@ -54,20 +54,27 @@ def refine(
     half = _REACH[board.kind] * board.square
     pixels = np.median(np.linalg.norm(_move(homography, plane + np.array([half, 0.0])) - points, axis=1))
     count = int(np.clip(np.rint(2 * pixels), *_SAMPLES))
+    # Samples farther apart than a pixel would miss edges: both pictures are blurred until they do not.
+    extra = 0.6 * max(0.0, 2 * pixels / count - 1)
+    if extra:
+        grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), extra), np.float32)
     axis = np.linspace(-half, half, count)
     window = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     spread = _move(homography, (plane[:, None] + window).reshape(-1, 2)).reshape(len(plane), -1, 2)
     offsets = spread - _move(homography, plane)[:, None]
     steps = np.stack([_move(homography, plane + e) - _move(homography, plane - e) for e in np.eye(2) / 2], axis=2)
     values = _sample(grey, points[:, None] + offsets)
+    places, unit = plane[:, None] + window, half / pixels
+    side = pixels / _REACH[board.kind]
+    sheet = _picture(board, next((n for n in _TEXELS if n >= 1.5 * side), _TEXELS[-1]))
     # Few points and samples tell the blur well enough.
     some = slice(None, None, max(1, len(plane) // 12)), slice(None, None, 3)
+    blurs = [unit * float(np.hypot(blur, extra)) for blur in _BLURS]
     losses = []
-    for blur in _BLURS:
-        trial = _basis(window[some[1]] / half, _template(board, (plane[:, None] + window)[some], blur * half / pixels))
+    for blur in blurs:
+        trial = _basis(window[some[1]] / half, _template(board, sheet, places[some], blur))
         losses.append(float(_rest(trial, _fit(trial, values[some]), values[some]).sum()))
-    blur = _BLURS[int(np.argmin(losses))]
-    basis = _basis(window / half, _template(board, plane[:, None] + window, blur * half / pixels))
+    basis = _basis(window / half, _template(board, sheet, places, blurs[int(np.argmin(losses))]))
     return _climb(basis, grey, points, offsets, steps, _LARGEST_MOVE * board.square)
 
 
@@ -84,7 +91,7 @@ def _climb(
         values = _sample(grey, points[:, None] + offsets)
         fit = np.einsum("nps,ns->np", inverse, values)
         contrast = np.where(np.abs(fit[:, 3]) < 1e-6, np.inf, fit[:, 3])
-        move = np.clip(-fit[:, 4:] / contrast[:, None], -furthest / 2, furthest / 2)
+        move = np.clip(-fit[:, 4:6] / contrast[:, None], -furthest / 2, furthest / 2)
         points = points + np.einsum("nij,nj->ni", steps, move)
     values = _sample(grey, points[:, None] + offsets)
     explained = 1 - _rest(basis, np.einsum("nps,ns->np", inverse, values), values) / values.var(axis=1).clip(1e-9)
@@ -102,24 +109,30 @@ def _sample(picture: npt.NDArray[np.float32], places: Floats) -> Floats:
     return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float64)
 
 
-def _template(board: Board, places: Floats, blur: float) -> Floats:
-    """The board's picture and its slope per millimetre at places (N, S, 2) in millimetres; (N, S, 3)."""
-    scale = _TEXELS / board.square
-    picture = np.asarray(cv2.GaussianBlur(_picture(board), (0, 0), blur * scale), np.float32)
+def _template(board: Board, sheet: npt.NDArray[np.float32], places: Floats, blur: float) -> Floats:
+    """At places (N, S, 2) in millimetres the board's picture, its slopes per millimetre, and what more blur adds.
+
+    Returns:
+        (N, S, 4). The last lets a fit mend the blur: corners of an L would else move inwards or outwards with it.
+    """
     left, top, right, bottom = board.extent
-    fit = np.array([picture.shape[1] / (right - left), picture.shape[0] / (bottom - top)])
+    fit = np.array([sheet.shape[1] / (right - left), sheet.shape[0] / (bottom - top)])
+    picture, softer = (
+        np.asarray(cv2.GaussianBlur(sheet, (0, 0), sigma * float(fit[0])), np.float32) for sigma in (blur, 1.2 * blur)
+    )
     texels = (places - (left, top)) * fit - 0.5
     down, across = np.gradient(picture)
-    return np.stack([_sample(sheet, texels) for sheet in (picture, across * fit[0], down * fit[1])], axis=-1)
+    sheets = (picture, across * fit[0], down * fit[1], softer - picture)
+    return np.stack([_sample(sheet, texels) for sheet in sheets], axis=-1)
 
 
 @lru_cache(maxsize=4)
-def _picture(board: Board) -> npt.NDArray[np.float32]:
-    return board.picture(_TEXELS / board.square).astype(np.float32) / np.float32(255)
+def _picture(board: Board, texels: int) -> npt.NDArray[np.float32]:
+    return board.picture(texels / board.square).astype(np.float32) / np.float32(255)
 
 
 def _basis(window: Floats, template: Floats) -> Floats:
-    """(N, S, 6): one, u, v, the template and its slopes."""
+    """(N, S, 7): one, u, v, and the template's four."""
     ramp = np.column_stack([np.ones(len(window)), window])
     return np.concatenate([np.broadcast_to(ramp, (len(template), *ramp.shape)), template], axis=2)
 
