@@ -42,11 +42,14 @@ mean nothing.
 def main() -> None:
     """Train what is missing, write the table."""
     options = _options()
-    rows = {}
-    for name in options.names or ABLATIONS:
-        runs = [_scores(name, seed, options) for seed in range(options.seeds)]
-        rows[name] = {key: [run[key] for run in runs if key in run] for key in COLUMNS}
-        write_text(options.out, _page(rows, options))
+    rows: dict[str, dict[str, list[float]]] = {}
+    for seed in range(options.seeds):
+        for name in options.names or ABLATIONS:
+            row = rows.setdefault(name, {key: [] for key in COLUMNS})
+            for key, value in _scores(name, seed, options).items():
+                if key in row:
+                    row[key].append(value)
+            write_text(options.out, _page(rows, options))
 
 
 def _scores(name: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
