@@ -1,11 +1,12 @@
-"""Does memory stay flat over a long video? ``python benchmarks/soak.py [--frames 10000] [--live] [--json FILE]``.
+"""Does memory stay flat over a long video? ``python benchmarks/soak.py [--model segmif-lite] [--size 320x240]``.
 
-Two videos of 96 × 64 pixels are decoded, fused by a narrow untrained network, labelled, stabilised and encoded again
-(two outputs) by the classes that `segmif fuse` uses. Resident memory is read after each tenth of the frames, together
-with the number of threads and open files. With --live the frames come from pretended cameras that are faster than the
-network, so that most are dropped.
+Two videos are decoded, fused, labelled, stabilised and encoded again (two outputs) by the classes that `segmif fuse`
+uses; without --model by a narrow untrained network. Resident memory is read a hundred times, together with the number
+of threads and open files. With --live the frames come from pretended cameras that are faster than the network, so that
+most are dropped.
 
-Printed last: growth from the first reading to the last, in MiB and in bytes a frame.
+Printed: every tenth reading, then the growth from a tenth of the frames (all is warm by then) to the last, in MiB and
+in bytes a frame.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from segmif.infer import Model
+from segmif.infer import Model, load
 from segmif.infer.recording import Recorder
 from segmif.models import SegMiF, SegMiFConfig
 from segmif.streams import PairStream, StreamPair, open_pairs
 from segmif.video import VideoFile, VideoWriter
 
-SIZE = (64, 96)
+READINGS = 100
 RATE = Fraction(25)
 
 
@@ -56,38 +57,43 @@ class PretendedCameras(PairStream):
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=10_000)
-    parser.add_argument("--live", action="store_true")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--frames", type=int, default=10_000, help="at least a hundred")
+    parser.add_argument("--size", default="96x64", help="WIDTHxHEIGHT of the videos")
+    parser.add_argument("--model", help="as for segmif fuse; default: a narrow untrained network in float32")
+    parser.add_argument("--live", action="store_true", help="pretend that the frames come from cameras")
+    parser.add_argument("--json", type=Path, help="write the readings")
+    parser.add_argument("--plot", type=Path, help="draw memory over frames (needs matplotlib)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        readings = soak(Path(folder), options.frames, live=options.live)
-    for reading in readings:
-        print("  ".join(f"{name} {value}" for name, value in reading.items()))
-    grown = readings[-1]["rss_mib"] - readings[0]["rss_mib"]
-    per_frame = grown * 2**20 / (readings[-1]["frames"] - readings[0]["frames"])
-    print(
-        f"growth from {readings[0]['frames']} to {readings[-1]['frames']} frames: {grown:+.1f} MiB, "
-        f"{per_frame:+.0f} bytes a frame"
+    width, height = map(int, options.size.split("x"))
+    model = (
+        load(options.model, device="cpu") if options.model else Model(_small_network(), device="cpu", dtype="float32")
     )
+    with tempfile.TemporaryDirectory() as folder:
+        readings = soak(model, Path(folder), options.frames, (height, width), live=options.live)
+    for reading in readings[9::10]:
+        print("  ".join(f"{name} {value}" for name, value in reading.items()))
+    print(f"{model}, {options.size}; {_growth(readings)}")
     if options.json:
         options.json.write_text(json.dumps(readings, indent=2) + "\n")
+    if options.plot:
+        _plot(readings, options.plot, f"{model.name}, {options.size}, {options.frames} frames")
 
 
-def soak(folder: Path, frames: int, *, live: bool = False) -> list[dict[str, float]]:
-    """Fuse so many frames; ten readings."""
+def soak(
+    model: Model, folder: Path, frames: int, size: tuple[int, int], *, live: bool = False
+) -> list[dict[str, float]]:
+    """Fuse so many frames of (height, width) `size`; `READINGS` readings."""
     for band in ("infrared", "visible"):
-        _write_video(folder / f"{band}.mp4", min(frames, 1000) if live else frames, seed=len(band))
+        _write_video(folder / f"{band}.mp4", min(frames, 1000) if live else frames, size, seed=len(band))
     pairs = open_pairs(folder / "infrared.mp4", folder / "visible.mp4")
     stream = PretendedCameras(pairs) if live else pairs
-    model = Model(_small_network(), device="cpu", dtype="float32")
     readings, start = [], time.monotonic()
     outputs = {"fused": folder / "fused.mp4", "labels": folder / "labels.mp4"}
     with closing(model.stream(stream, stabilise=True)) as results, Recorder(outputs, RATE) as recorder:
         for done, result in enumerate(results, 1):
             recorder.write(result)
-            if done % (frames // 10) == 0:
+            if done % (frames // READINGS) == 0:
                 readings.append(_reading(done, time.monotonic() - start))
             if done == frames:
                 break
@@ -96,13 +102,31 @@ def soak(folder: Path, frames: int, *, live: bool = False) -> list[dict[str, flo
     return readings
 
 
-def _write_video(path: Path, frames: int, *, seed: int) -> None:
+def _growth(readings: list[dict[str, float]]) -> str:
+    first, last = readings[READINGS // 10 - 1], readings[-1]
+    grown = last["rss_mib"] - first["rss_mib"]
+    per_frame = grown * 2**20 / (last["frames"] - first["frames"])
+    return f"growth from {first['frames']} to {last['frames']} frames: {grown:+.1f} MiB, {per_frame:+.0f} bytes a frame"
+
+
+def _plot(readings: list[dict[str, float]], path: Path, title: str) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([r["frames"] for r in readings], [r["rss_mib"] for r in readings], color="#2a6fbb")
+    axes.set(xlabel="frames", ylabel="resident memory, MiB", title=title, xlim=(0, None), ylim=(0, None))
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=150)
+
+
+def _write_video(path: Path, frames: int, size: tuple[int, int], *, seed: int) -> None:
     """Noise before a bar that moves, so that no two frames are alike."""
     rng = np.random.default_rng(seed)
     with VideoWriter(path, RATE) as writer:
         for i in range(frames):
-            picture = rng.integers(90, 130, (*SIZE, 1), dtype=np.uint8).repeat(3, axis=2)
-            picture[:, (2 * i) % SIZE[1] :][:, :12] = 220
+            picture = rng.integers(90, 130, (*size, 1), dtype=np.uint8).repeat(3, axis=2)
+            picture[:, (2 * i) % size[1] :][:, :12] = 220
             writer.write(picture)
 
 
