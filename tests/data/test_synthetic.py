@@ -242,6 +242,19 @@ def test_written_dataset_has_the_layout_of_fmb(tmp_path):
         write_dataset(tmp_path, 1, test_share=2.0)
 
 
+def test_scenes_can_be_chosen_by_what_they_show(tmp_path, monkeypatch):
+    root = write_dataset(tmp_path / "made", 2, size=(64, 96), test_share=0, having={"truck": 0.05, "bus": 0.05})
+    labels = [read_labels(path) for path in sorted((root / "train/Label").iterdir())]
+    ids = [FMB.classes.index(name) for name in ("truck", "bus")]
+    assert len(labels) == 2
+    assert all(max((label == one).mean() for one in ids) >= 0.05 for label in labels)
+    with pytest.raises(InputError, match="unknown class 'tank'"):
+        write_dataset(tmp_path, 1, having={"tank": 0.1})
+    monkeypatch.setattr("segmif.data.synthetic.dataset._PATIENCE", 2)
+    with pytest.raises(InputError, match="2 scenes in a row without truck 1 of the picture"):
+        write_dataset(tmp_path, 1, size=(64, 96), having={"truck": 1.0})
+
+
 def camera(**changes: float) -> Camera:
     """A level camera 1.5 m above the ground."""
     return Camera(**{"size": (120, 160), "focal": 150.0, "height": 1.5, **changes})

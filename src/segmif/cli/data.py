@@ -231,6 +231,12 @@ def make_synthetic(
     seed: int = typer.Option(0, "--seed", help="Scene i has the seed SEED + i."),
     size: str = typer.Option("640x480", "--size", help="Width x height."),
     test_share: float = typer.Option(0.2, "--test-share", help="Part of the scenes that goes to test."),
+    having: list[str] = typer.Option(
+        [],
+        "--having",
+        metavar="CLASS:SHARE",
+        help="Only scenes in which the class fills this share of the picture, e.g. truck:0.1; several: any of them.",
+    ),
 ) -> None:
     """Write procedural road scenes: visible, infrared and labels, readable as `--dataset fmb`."""
     from segmif.checks import InputError
@@ -241,10 +247,15 @@ def make_synthetic(
         width, height = (int(part) for part in size.lower().split("x"))
     except ValueError:
         raise InputError(f"size {size!r} is not WIDTHxHEIGHT, such as 640x480") from None
+    try:
+        wanted = {name: float(share) for name, _, share in (one.rpartition(":") for one in having)}
+    except ValueError:
+        raise InputError(f"--having {' '.join(having)} is not CLASS:SHARE, such as truck:0.1") from None
     with progress("scenes", count) as shown:
         write_dataset(
-            out, count, seed=seed, size=(height, width), test_share=test_share, progress=lambda *_: shown.advance()
-        )
+            out, count, seed=seed, size=(height, width), test_share=test_share, having=wanted,
+            progress=lambda *_: shown.advance(),
+        )  # fmt: skip
     typer.echo(f"{count} scenes in {out}: segmif data check {out} --dataset fmb")
 
 

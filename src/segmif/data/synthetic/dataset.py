@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from segmif.checks import InputError
+from segmif.checks import InputError, unknown
 from segmif.data.base import PairSample
 from segmif.data.synthetic.conditions import Time, Weather
 from segmif.data.synthetic.scene import synthetic_scene
 from segmif.io import write_image, write_labels
 from segmif.labelsets import FMB, LabelSet
+
+_PATIENCE = 1000
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def write_dataset(
     test_share: float = 0.2,
     time: Time | None = None,
     weather: Weather | None = None,
+    having: Mapping[str, float] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write scenes as ``{train,test}/{Infrared,Visible,Label,color}/SEED.png``, the layout of FMB.
@@ -85,21 +90,47 @@ def write_dataset(
     Args:
         folder: created if missing.
         count: how many scenes; scene i has the seed `seed` + i.
+        having: classes by name and the least share of the picture that one of them fills; other scenes are passed
+            over, so seeds are left out. For classes that are rare on roads, such as trucks seen from close by.
         progress: called with (done, count) after each scene.
 
     Raises:
-        InputError: count below 1, test_share outside [0, 1], or the folder cannot be written.
+        InputError: count below 1, test_share outside [0, 1], a class that is none, `having` never fulfilled in a
+            thousand scenes, or the folder cannot be written.
     """
     if not 0 <= test_share <= 1:
         raise InputError(f"test_share is {test_share:g}: must be in [0, 1]")
-    dataset = SyntheticDataset(count, seed=seed, size=size, time=time, weather=weather)
+    wanted = {_class_id(name): share for name, share in (having or {}).items()}
     first_test = count - round(count * test_share)
     folder = Path(folder)
-    for index, sample in enumerate(dataset):
+    endless = SyntheticDataset(sys.maxsize if count > 0 else count, seed=seed, size=size, time=time, weather=weather)
+    for index, sample in enumerate(itertools.islice(_chosen(endless, wanted), count)):
         _write_sample(folder / ("train" if index < first_test else "test"), sample)
         if progress is not None:
             progress(index + 1, count)
     return folder
+
+
+def _class_id(name: str) -> int:
+    if name not in FMB.classes:
+        raise unknown("class", name, FMB.classes)
+    return FMB.classes.index(name)
+
+
+def _chosen(dataset: SyntheticDataset, wanted: Mapping[int, float]) -> Iterator[PairSample]:
+    """The scenes in which a class fills its share."""
+    passed_over = 0
+    for index in itertools.count():
+        sample = dataset[index]
+        assert sample.labels is not None
+        if not wanted or any((sample.labels == one).mean() >= share for one, share in wanted.items()):
+            passed_over = 0
+            yield sample
+            continue
+        passed_over += 1
+        if passed_over == _PATIENCE:
+            classes = ", ".join(f"{FMB.classes[one]} {share:g}" for one, share in wanted.items())
+            raise InputError(f"{_PATIENCE} scenes in a row without {classes} of the picture: ask for a smaller share")
 
 
 def _write_sample(folder: Path, sample: PairSample) -> None:

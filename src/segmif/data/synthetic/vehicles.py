@@ -317,11 +317,26 @@ class Vehicle(Solid):
                 flank = wall[0, 0] == wall[1, 0]
                 for u in np.arange(0.0, 1.0, 0.125 if flank else 0.5):
                     self.patch(wall, (u, u + 0.012), (0.02, 0.98), lines)
+                if flank and style == "box" and self.close:
+                    self._lettering(wall)
         if self.visible(self.world(back)):
             bumper = upright((-half, rear), (half, rear), 0.5, low)
             self.face(bumper, frame)
             self.patch(bumper, (0.38, 0.62), (0.2, 0.7), self._paint(_PLATE, self.skin))
             self._lamps(bumper, front=False)
+
+    def _lettering(self, wall: Points) -> None:
+        """Coloured fields and rows of strokes on the side of a box: what tells a large load from a house front."""
+        for _ in range(int(self.rng.integers(0, 4))):
+            u, v = self.rng.uniform(0.04, 0.6), self.rng.uniform(0.15, 0.75)
+            wide, high = self.rng.uniform(0.08, 0.36), self.rng.uniform(0.06, 0.22)
+            paint = self._paint(pick(self.rng, _TRUCK_PAINTS[2:] + _BUS_PAINTS[:2], 0.3), self.skin - 0.5)
+            if self.rng.random() < 0.4:
+                self.patch(wall, (u, u + wide), (v, v + high), paint)
+                continue
+            for at in np.arange(u, u + wide, 0.02):
+                low, up = np.sort(self.rng.uniform(0, high, 2))
+                self.patch(wall, (at, at + 0.012), (v + low, v + max(up, low + 0.02)), paint)
 
 
 def _hull_2d(points: Points) -> Points:
