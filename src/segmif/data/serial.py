@@ -11,7 +11,7 @@ import numpy as np
 from segmif.checks import InputError
 from segmif.data.base import Boxes, PairSample
 from segmif.data.labels import stored_values
-from segmif.io import decode_image, encode_image, encode_labels
+from segmif.io import Array, decode_image, encode_image, encode_labels
 from segmif.labelsets import LABEL_SETS, LabelSet
 
 
@@ -35,16 +35,35 @@ def sample_to_parts(sample: PairSample, classes: LabelSet | None) -> dict[str, b
     return parts
 
 
+def pictures_from_parts(parts: Mapping[str, bytes], *, where: str) -> tuple[Array, Array]:
+    """The (infrared, visible) pictures of `sample_to_parts` alone; of any format we read.
+
+    Raises:
+        InputError: one is missing or damaged.
+    """
+    roles = _roles(parts, where)
+    try:
+        return decode_image(roles["infrared"]), decode_image(roles["visible"])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _roles(parts: Mapping[str, bytes], where: str) -> dict[str, bytes]:
+    """The parts by what they are: ``infrared.png`` is the infrared picture."""
+    roles = {name.partition(".")[0]: data for name, data in parts.items()}
+    for role in ("infrared", "visible"):
+        if role not in roles:
+            raise InputError(f"{where}: has no {role} picture, only {', '.join(sorted(parts))}; write the shard again")
+    return roles
+
+
 def sample_from_parts(parts: Mapping[str, bytes], *, where: str) -> PairSample:
     """The sample of `sample_to_parts`; pictures may be of any format we read.
 
     Raises:
         InputError: a part is missing or damaged.
     """
-    roles = {name.partition(".")[0]: data for name, data in parts.items()}
-    for role in ("infrared", "visible"):
-        if role not in roles:
-            raise InputError(f"{where}: has no {role} picture, only {', '.join(sorted(parts))}; write the shard again")
+    roles = _roles(parts, where)
     try:
         meta = json.loads(roles.get("meta", b"{}"))
         return PairSample(

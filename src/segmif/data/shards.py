@@ -2,23 +2,78 @@
 
 The convention is that of WebDataset, so its loader and Ray Data read them too. Here they are read with the standard
 library: at random through the offsets of their members, or as a stream from anything that yields bytes in order (a
-pipe, a socket, an object store).
+pipe, a socket, an object store). Equal contents make equal files: members carry no time and no owner.
 """
 
 from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from types import TracebackType
+from typing import IO, Self
 
 from segmif.checks import InputError
 from segmif.data.base import PairDataset, PairSample
 from segmif.data.serial import classes_of, sample_from_parts, sample_to_parts
 from segmif.io import atomic_path
 from segmif.labelsets import LabelSet
+
+SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+
+
+def is_shard(path: Path) -> bool:
+    """Whether the file name ends like a tar shard (any case) and is not hidden."""
+    return path.name.lower().endswith(SHARD_SUFFIXES) and not path.name.startswith(".")
+
+
+def list_shards(path: Path) -> list[Path]:
+    """The shards of a folder by name, or the one shard `path` is.
+
+    Raises:
+        InputError: nothing there, or no shards.
+    """
+    if path.is_file() and is_shard(path):
+        return [path]
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; check the path")
+    shards = sorted(each for each in path.iterdir() if is_shard(each)) if path.is_dir() else []
+    if not shards:
+        raise InputError(f"{path}: holds no tar shards; write them with 'segmif data cache --format tar'")
+    return shards
+
+
+class ShardWriter:
+    """Writes one tar shard; use it as a context manager. The file appears when the block ends well, else not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path))
+            self._tar = stack.enter_context(tarfile.open(temporary, "w"))
+            self._stack = stack.pop_all()
+        return self
+
+    def add(self, key: str, parts: Mapping[str, bytes]) -> None:
+        """Append the parts of one sample, ``KEY.PART`` each."""
+        for part, data in parts.items():
+            entry = tarfile.TarInfo(f"{key}.{part}")
+            entry.size = len(data)
+            self._tar.addfile(entry, io.BytesIO(data))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
 
 
 def write_shards(dataset: PairDataset, folder: Path, *, per_shard: int = 500) -> list[Path]:
@@ -37,12 +92,9 @@ def write_shards(dataset: PairDataset, folder: Path, *, per_shard: int = 500) ->
         paths.append(path)
         if path.exists():
             continue
-        with atomic_path(path) as temporary, tarfile.open(temporary, "w") as tar:
+        with ShardWriter(path) as shard:
             for index in range(start, min(start + per_shard, len(dataset))):
-                for part, data in sample_to_parts(dataset[index], dataset.label_set).items():
-                    entry = tarfile.TarInfo(f"{index:08d}.{part}")
-                    entry.size = len(data)
-                    tar.addfile(entry, io.BytesIO(data))
+                shard.add(f"{index:08d}", sample_to_parts(dataset[index], dataset.label_set))
     return paths
 
 
@@ -132,30 +184,44 @@ def stream_shards(sources: Sequence[Path | IO[bytes]], *, rank: int = 0, world: 
         InputError: a shard is missing, damaged or cut off.
     """
     for source in sources[rank::world]:
-        where = source if isinstance(source, Path) else getattr(source, "name", "stream")
-        try:
-            if isinstance(source, Path):
-                with tarfile.open(source, "r|*") as tar:
-                    yield from _stream(tar, str(where))
-            else:
-                with tarfile.open(fileobj=source, mode="r|*") as tar:
-                    yield from _stream(tar, str(where))
-        except (OSError, EOFError, tarfile.TarError) as error:
-            raise InputError(f"{where}: cannot be read as a tar shard ({error}); copy it again") from error
+        for key, parts in stream_parts(source):
+            yield sample_from_parts(parts, where=f"{shard_name(source)}:{key}")
 
 
-def _stream(tar: tarfile.TarFile, where: str) -> Iterator[PairSample]:
+def shard_name(source: Path | IO[bytes]) -> str:
+    """What to call a shard in messages."""
+    return str(source if isinstance(source, Path) else getattr(source, "name", "stream"))
+
+
+def stream_parts(source: Path | IO[bytes]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Key and parts, still encoded, of the samples of one shard, read once from front to back.
+
+    Raises:
+        InputError: the shard is missing, damaged or cut off.
+    """
+    try:
+        if isinstance(source, Path):
+            with tarfile.open(source, "r|*") as tar:
+                yield from _stream(tar)
+        else:
+            with tarfile.open(fileobj=source, mode="r|*") as tar:
+                yield from _stream(tar)
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise InputError(f"{shard_name(source)}: cannot be read as a tar shard ({error}); copy it again") from error
+
+
+def _stream(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, bytes]]]:
     current, parts = "", dict[str, bytes]()
     for member in tar:
         if not member.isfile():
             continue
         key, part = _split_name(member.name)
         if key != current and parts:
-            yield sample_from_parts(parts, where=f"{where}:{current}")
+            yield current, parts
             parts = {}
         current = key
         content = tar.extractfile(member)
         assert content is not None
         parts[part] = content.read()
     if parts:
-        yield sample_from_parts(parts, where=f"{where}:{current}")
+        yield current, parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,18 @@ def output_path(folder: str | os.PathLike[str], stem: str, output: str) -> Path:
     'out/scene-7_fused.png'
     """
     return Path(folder) / f"{stem}_{output}.png"
+
+
+def is_finished(
+    outputs: Sequence[Path], inputs: Iterable[Path], *, whole: Callable[[Path], bool] = io.is_whole_image
+) -> bool:
+    """Whether all output files are there, `whole`, and not older than the inputs."""
+    if not all(path.is_file() for path in outputs):
+        return False
+    newest = max((path.stat().st_mtime_ns for path in inputs if path.exists()), default=0)
+    if min(path.stat().st_mtime_ns for path in outputs) < newest:
+        return False
+    return all(whole(path) for path in outputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +122,13 @@ class Result:
 
     def write(self, output: str, path: str | os.PathLike[str]) -> None:
         """Write one of `OUTPUTS` to a file; its suffix chooses the format (labels are PNG whatever it says)."""
+        io.write_bytes(path, self.encode(output, Path(path).suffix))
+
+    def encode(self, output: str, suffix: str = ".png") -> bytes:
+        """The bytes `write` writes to a file of that suffix."""
         if output == "labels" and self.labels is not None and self.label_set is not None:
-            io.write_labels(path, self.labels, self.label_set.palette)
-        else:
-            io.write_image(path, self.picture(output))
+            return io.encode_labels(self.labels, self.label_set.palette)
+        return io.encode_image(self.picture(output), suffix)
 
     def picture(self, output: str, *, legend: viz.Legend = "present") -> npt.NDArray[np.uint8]:
         """One of `OUTPUTS` as a uint8 RGB picture, labels in their colours.
