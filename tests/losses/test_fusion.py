@@ -12,6 +12,7 @@ from segmif.losses import (
     fusion_loss_round1,
     max_gradient_loss,
     max_intensity_loss,
+    missing_gradient_loss,
     sobel,
     source_ssim_loss,
     ssim,
@@ -19,7 +20,7 @@ from segmif.losses import (
 from tests.tolerances import ABSOLUTE, GOLDEN_LOSS
 
 TO_TARGET = [fusion_loss_round1, fusion_loss]
-TO_SOURCES = [max_intensity_loss, max_gradient_loss, source_ssim_loss]
+TO_SOURCES = [max_intensity_loss, max_gradient_loss, missing_gradient_loss, source_ssim_loss]
 SIZES = [(1, 1), (5, 3), (17, 32), (33, 29)]
 
 
@@ -72,6 +73,7 @@ def test_source_losses_match_the_written_out_definition(size):
     expected = {
         max_intensity_loss: np.abs(f - np.maximum(a, b)).mean(),
         max_gradient_loss: np.abs(reference_sobel(f) - edges).mean(),
+        missing_gradient_loss: np.maximum(edges - reference_sobel(f), 0).mean(),
         source_ssim_loss: 1 - (reference_ssim(f, a) + reference_ssim(f, b)) / 2,
     }
     for loss, value in expected.items():
@@ -83,6 +85,16 @@ def test_gradcheck(loss):
     others = [picture(1, 1, 7, 9, seed=seed) for seed in range(1, loss.__code__.co_argcount)]
     fused = picture(1, 1, 7, 9).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: loss(x, *others), (fused,))
+
+
+def test_more_texture_than_asked_for_is_free():
+    infrared, visible = picture(1, 1, 9, 9, seed=1), picture(1, 1, 9, 9, seed=2)
+    sharp = 3 * torch.maximum(infrared, visible)
+    flat = torch.zeros_like(sharp)
+    missing = torch.maximum(sobel(infrared), sobel(visible)).mean().item()
+    assert missing_gradient_loss(flat, infrared, visible, gain=1.5).item() == pytest.approx(1.5 * missing)
+    assert missing_gradient_loss(sharp, infrared, visible) < max_gradient_loss(sharp, infrared, visible)
+    assert missing_gradient_loss(3 * infrared, infrared, infrared) == 0
 
 
 @settings(max_examples=25, deadline=None)

@@ -51,6 +51,14 @@ def test_flat_and_clipped_pictures_have_finite_gradients(name: str) -> None:
         assert torch.isfinite(fused.grad).all()
 
 
+def test_enough_correlation_of_differences_ends_the_loss() -> None:
+    fused, infrared, visible = pictures(40, 40, batch=1)
+    scd = 2 - 2 * difference_correlation_loss(fused, infrared, visible).item()
+    assert difference_correlation_loss(fused, infrared, visible, enough=scd - 0.01).item() == 0
+    more = difference_correlation_loss(fused, infrared, visible, enough=scd + 0.1)
+    assert more.item() == pytest.approx(0.05, abs=1e-6)
+
+
 def test_leaving_the_range_wins_nothing() -> None:
     fused, infrared, visible = pictures(48, 48)
     for loss, _ in LOSSES.values():

@@ -80,13 +80,17 @@ def edge_transfer_loss(fused_luma: Tensor, infrared: Tensor, visible_luma: Tenso
     return 1 - (kept / all_of_it).mean()
 
 
-def difference_correlation_loss(fused_luma: Tensor, infrared: Tensor, visible_luma: Tensor) -> Tensor:
-    """1 − SCD / 2: what F adds to each source looks like the other (Aslantas & Bendes, AEU 69(12), 2015).
+def difference_correlation_loss(
+    fused_luma: Tensor, infrared: Tensor, visible_luma: Tensor, *, enough: float = 2.0
+) -> Tensor:
+    """max(0, enough − SCD) / 2: what F adds to each source looks like the other (Aslantas & Bendes, AEU 69(12), 2015).
 
-    Arguments and errors as `vif_loss`.
+    SCD is at most 2. A picture that has `enough` has no more to gain: beyond some 1.7 it is bought with contrast that
+    no source has, at the price of mutual information. Other arguments and errors as `vif_loss`.
     """
     f, a, b = _levels(fused_luma, infrared, visible_luma)
-    return 1 - (_correlation(f - b, a) + _correlation(f - a, b)).mean() / 2
+    scd = _correlation(f - b, a) + _correlation(f - a, b)
+    return F.relu(enough - scd).mean() / 2
 
 
 def _correlation(x: Tensor, y: Tensor) -> Tensor:

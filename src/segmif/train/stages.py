@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from segmif.losses import (
     fusion_loss_round1,
     max_gradient_loss,
     max_intensity_loss,
+    missing_gradient_loss,
     segmentation_loss,
     source_ssim_loss,
     vif_loss,
@@ -177,7 +179,8 @@ def _fusion_loss(fused_luma: Tensor, batch: Batch, recipe: Recipe, *, first: boo
         (factors.source_ssim, source_ssim_loss),
         (factors.vif, vif_loss),
         (factors.qabf, edge_transfer_loss),
-        (factors.scd, difference_correlation_loss),
+        (factors.scd, partial(difference_correlation_loss, enough=factors.scd_enough)),
+        (factors.texture, partial(missing_gradient_loss, gain=factors.texture_gain)),
     ):
         if factor:
             total = total + factor * loss(fused_luma, batch.infrared, visible_luma)
