@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +70,54 @@ def test_a_recording(tmp_path):
     assert run["infrared"]["missing"] > 0
     assert run["infrared"]["rate"] == pytest.approx(25, abs=0.1)
     assert len(pair_by_stem(tmp_path / "Infrared", tmp_path / "Visible").pairs) == len(lines)
+
+
+def test_recorded_material_is_paired_from_its_first_frame(tmp_path):
+    """The clocks are measured on it first, and then it is read again."""
+    opened: list[str] = []
+
+    def open_(band):
+        opened.append(band)
+        return RIG.open(band)
+
+    config = RecordConfig(sync=8.0, rate=2.0)
+    said: list[str] = []
+    summary = Recorder(
+        lambda: open_("infrared"), lambda: open_("visible"), tmp_path, config, say=said.append
+    ).run()  # fmt: skip
+    assert opened == ["infrared", "visible"] * 2
+    assert summary.offset.origin == "motion"
+    lines = records(tmp_path)
+    assert {line["offset_origin"] for line in lines} == {"motion"}
+    assert len(lines) == pytest.approx(2 * RIG.seconds, abs=1)
+    first = datetime.fromisoformat(lines[0]["visible_time"]).timestamp() - RIG.start
+    assert 0 <= first < 0.1
+    # Accounts count every frame once.
+    for track, camera in ((summary.infrared, RIG.infrared), (summary.visible, RIG.visible)):
+        assert track.drops.received + track.drops.missing == pytest.approx(RIG.seconds * camera.rate, abs=4)
+    assert sum("ahead" in line for line in said) == 1
+
+
+def test_material_shorter_than_the_watch_is_recorded_whole(tmp_path):
+    summary = record(tmp_path, replace(RIG, seconds=6.0), RecordConfig(rate=2.0))
+    assert summary.offset.origin == "motion"
+    assert summary.pairs == pytest.approx(12, abs=1)
+    said: list[str] = []
+    still = record(tmp_path / "b", replace(RIG, seconds=2.0), RecordConfig(rate=2.0), say=said.append)
+    assert still.pairs == pytest.approx(4, abs=1)
+    assert said[0].startswith("warning: the offset of the clocks is not known")
+
+
+def test_what_goes_wrong_while_the_clocks_are_measured_is_told_once(tmp_path):
+    config = RecordConfig(rate=2.0)
+    summary = record(tmp_path / "dead", replace(RIG, visible=replace(RIG.visible, dies_at=5.0)), config)
+    assert (summary.code, summary.written) == (1, pytest.approx(10, abs=1))
+    with pytest.raises(InputError, match="swap the two sources"):
+        Recorder(lambda: RIG.open("visible"), lambda: RIG.open("infrared"), tmp_path / "swapped", config).run()
+    fast = replace(RIG, visible=replace(RIG.visible, clock_drift=0.004, jitter=0, latency=0, stamp_jitter=0))
+    stopped = Recorder(lambda: fast.open("infrared"), lambda: fast.open("visible"), tmp_path / "stopped", config)
+    stopped.stop("enough")
+    assert stopped.run().reason == "enough"
 
 
 def test_corrected_times_meet(tmp_path):
@@ -332,6 +382,26 @@ def test_command(tmp_path, capsys, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
     assert parquet.read_table(folder / "manifest.parquet").column("name").to_pylist() == ["000001", "000002"]
     assert cli(capsys, *options, "--pairs", 3, "--resume")[1].startswith("3 pairs (2 from before)")
+
+
+def test_folders_of_pictures_from_the_first_on(tmp_path, capsys):
+    """Raw thermal and colour pictures with times of their own, the thermal clock 0.3 s ahead."""
+    rig = replace(RIG, seconds=7.0)
+    for band, rate, ahead in (("infrared", 20.0, 0.3), ("visible", 25.0, 0.0)):
+        times = np.arange(0.0, rig.seconds, 1 / rate)
+        for when in times:
+            io.write_image(tmp_path / band / f"{1_750_000_000 + when + ahead:.4f}.png", rig.view(band, float(when)))
+    sources = ["--infrared", tmp_path / "infrared", "--visible", tmp_path / "visible"]
+    code, out, err = cli(capsys, *sources, "-o", tmp_path / "rec", "--rate", 3, "--tolerance-ms", 26)
+    assert code == 0, err
+    assert abs(float(re.search(r"ahead by \+([\d.]+) ± [\d.]+ ms", out)[1]) - 300) < 5
+    assert int(out.split(" pairs")[0]) == pytest.approx(21, abs=1)
+    assert "from motion" in err
+    lines = records(tmp_path / "rec")
+    assert lines[0]["visible_time"].startswith("2025-06-15T15:06:40.0")
+    raw = io.read_image(tmp_path / "rec" / lines[0]["infrared"])
+    assert raw.dtype == np.uint16
+    assert any(np.array_equal(raw, io.read_image(path)) for path in sorted((tmp_path / "infrared").iterdir())[:2])
 
 
 @pytest.mark.parametrize(

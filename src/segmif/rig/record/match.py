@@ -28,6 +28,12 @@ class Match:
         """Infrared minus visible time."""
         return self.infrared_time - self.visible_time
 
+    @property
+    def utc(self) -> float | None:
+        """When the visible frame was taken, in seconds since 1970."""
+        frame = self.visible
+        return None if frame.utc is None else frame.utc + (self.visible_time - frame.host)
+
 
 class Matcher:
     """Pairs frames that are each other's nearest in time and not farther apart than `tolerance` seconds.

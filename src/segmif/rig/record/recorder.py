@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from segmif._version import __version__
 from segmif.checks import InputError
-from segmif.io import Band, write_json
+from segmif.io import Band
+from segmif.rig.record.choose import Chooser
+from segmif.rig.record.describe import Description, pair_facts
 from segmif.rig.record.feed import Event, LiveFeed, recorded_events
 from segmif.rig.record.frames import BANDS, Frame, HostClock, Opener, Source
 from segmif.rig.record.gps import Gps
-from segmif.rig.record.manifest import Record
 from segmif.rig.record.match import Match, Matcher
-from segmif.rig.record.schedule import Window
 from segmif.rig.record.settings import RecordConfig, Status, Summary, Viewer
-from segmif.rig.record.sun import solar_elevation
 from segmif.rig.record.sync import ClocksApart, OffsetKeeper
 from segmif.rig.record.track import Track, grey_if_grey
 from segmif.rig.record.writer import DiskFull, PairWriter
-
-VERSION = 1
-"""Of the layout of recording.json and of the manifest's records."""
-DESCRIPTION = "recording.json"
 
 _DESCRIBE_EVERY = 30.0
 _STATUS_EVERY = 0.5
 _PATIENCE, _PATIENCE_FRAMES = 10.0, 50
 """Seconds, and frames of each camera, in which at least one pair must be found."""
-_EVENTS_KEPT = 1000
 
 
 class _End(Exception):
@@ -79,24 +69,20 @@ class Recorder:
         writer: PairWriter | None = None,
     ) -> None:
         self._openers: dict[Band, Opener] = {"infrared": infrared, "visible": visible}
-        self._out, self._config, self._clock = out, config, clock or HostClock()
+        self._config, self._clock = config, clock or HostClock()
         self._say, self._watch, self._viewer, self._gps = say, watch, viewer, gps
-        self._settings = settings or {}
         self._writer = writer or PairWriter(out, formats=config.formats, budget=config.budget, resume=config.resume)
         self._tracks = {band: Track(band) for band in BANDS}
-        self._keeper = OffsetKeeper(config, self._tracks, self._note)
+        self._description = Description(out, settings or {}, clock=self._clock, resume=config.resume, say=say)
+        self._keeper = OffsetKeeper(config, self._tracks, self._description.note)
         self._matcher = Matcher(config.tolerance)
-        self._counts = Counter(str(record.get("window")) for record in self._writer.earlier)
+        self._chooser = Chooser(config, self._writer.earlier)
         self._stop: str | None = None
-        self._events: list[dict[str, Any]] = []
-        self._earlier_runs = self._read_earlier_runs()
         self._described = self._shown = self._clock.monotonic()
         self._first_time: float | None = None
         self._now = 0.0
         self._utc: float | None = None
         self._matched = self._written = 0
-        self._due: dict[str | None, float] = {}
-        self._window: Window | None = None
         self._lost: set[Band] = set()
         self._bands_checked = False
 
@@ -136,6 +122,19 @@ class Recorder:
     # ------------------------------------------------------------------ where frames come from
 
     def _feed(self) -> Generator[Event]:
+        sources = self._open()
+        if sources["infrared"].live:
+            yield from self._live(sources)
+            return
+        if not self._keeper.ready:
+            self._watch_first(sources)
+            sources = self._open()
+        try:
+            yield from recorded_events(sources, self._common_time)
+        finally:
+            _close(sources)
+
+    def _open(self) -> dict[Band, Source]:
         sources: dict[Band, Source] = {}
         try:
             for band in BANDS:
@@ -146,7 +145,7 @@ class Recorder:
         except InputError:
             _close(sources)
             raise
-        return self._live(sources) if sources["infrared"].live else self._recorded(sources)
+        return sources
 
     def _live(self, sources: dict[Band, Source]) -> Generator[Event]:
         first = dict(sources)
@@ -161,11 +160,24 @@ class Recorder:
         finally:
             feed.close()
 
-    def _recorded(self, sources: dict[Band, Source]) -> Generator[Event]:
-        try:
-            yield from recorded_events(sources, self._common_time)
-        finally:
-            _close(sources)
+    def _watch_first(self, sources: dict[Band, Source]) -> None:
+        """Recorded material waits: its beginning is read for the clocks, and then again for pairs."""
+        first: float | None = None
+        with closing(recorded_events(sources, lambda _, frame: frame.host)) as events:
+            for event in events:
+                if self._stop is not None or event.band is None or event.frame is None:
+                    break  # what is wrong will be told when it is read for pairs
+                self._check_bands(event.band, event.frame)
+                time = self._tracks[event.band].take(event.frame)
+                first = time if first is None else first
+                self._keeper.tick(time - first)
+                self._housekeeping()
+                if self._keeper.ready:
+                    break
+        _close(sources)
+        self._keeper.conclude()
+        for track in self._tracks.values():
+            track.rewind()
 
     def _common_time(self, band: Band, frame: Frame) -> float:
         return frame.host - (self._keeper.offset.ahead(frame.host) if band == "infrared" else 0.0)
@@ -200,7 +212,7 @@ class Recorder:
         elif event.back:
             self._lost.discard(event.band)
             track.forget()
-            self._note(f"{event.band} {track.name} is back")
+            self._description.note(f"{event.band} {track.name} is back")
         elif event.frame is not None:
             self._frame(event.band, event.frame, event.overflow)
 
@@ -211,7 +223,7 @@ class Recorder:
         if not self._config.reconnect:
             self._keep(self._matcher.flush())
             raise _End(f"the {band} {track.name} {why}", 1)
-        self._note(f"the {band} {track.name} {why}; trying again")
+        self._description.note(f"the {band} {track.name} {why}; trying again")
 
     def _frame(self, band: Band, frame: Frame, overflow: int) -> None:
         self._check_bands(band, frame)
@@ -239,71 +251,24 @@ class Recorder:
     def _keep(self, matches: list[Match]) -> None:
         for match in matches:
             self._matched += 1
-            if self._chosen(match):
+            if self._chooser.wants(match, self._tracks["visible"].drops.period or 0.0):
                 self._write(match)
 
-    def _chosen(self, match: Match) -> bool:
-        """Whether the schedule and the rate want this pair."""
-        config, interval, name = self._config, None, None
-        if config.schedule is not None:
-            utc = _utc_of(match)
-            if utc is None:
-                raise InputError("these recordings tell no time of day, which a schedule needs; leave out --schedule")
-            self._window = window = config.schedule.window(utc)
-            if window is None or (window.quota is not None and self._counts[window.name] >= window.quota):
-                return False
-            interval, name = window.every, window.name
-        if interval is None and config.rate is not None:
-            interval = 1 / config.rate
-        if interval is None:
-            return True
-        due = self._due.get(name, match.visible_time)
-        half = 0.5 * (self._tracks["visible"].drops.period or 0.0)
-        if match.visible_time < due - min(half, interval / 2):
-            return False
-        self._due[name] = max(due + interval, match.visible_time + interval / 2)
-        return True
-
     def _write(self, match: Match) -> None:
-        infrared = grey_if_grey(match.infrared.image)
-        window = self._window.name if self._window else None
-        self._writer.write(infrared, match.visible.image, self._facts(match, window))
+        infrared, config, window = grey_if_grey(match.infrared.image), self._config, self._chooser.window
+        facts = pair_facts(
+            match, offset=self._keeper.offset, window=window.name if window else None, schedule=config.schedule,
+            gps=self._gps,
+        )  # fmt: skip
+        self._writer.write(infrared, match.visible.image, facts)
         self._written += 1
-        self._counts[str(window)] += 1
+        self._chooser.written()
         if self._viewer is not None:
             self._viewer.show(infrared, match.visible.image)
-        if self._config.pairs is not None and self._writer.count >= self._config.pairs:
-            raise _End(f"all {self._config.pairs} pairs are there")
-        if self._config.schedule is not None and self._config.schedule.finished(self._counts):
+        if config.pairs is not None and self._writer.count >= config.pairs:
+            raise _End(f"all {config.pairs} pairs are there")
+        if self._chooser.finished:
             raise _End("every window of the schedule has its pairs")
-
-    def _facts(self, match: Match, window: str | None) -> Record:
-        offset, utc = self._keeper.offset, _utc_of(match)
-        fix = self._gps.at(utc) if self._gps is not None else None
-        place = (
-            (fix.latitude, fix.longitude) if fix else (self._config.schedule.place if self._config.schedule else None)
-        )
-        facts: Record = {
-            "infrared_time": None if utc is None else _iso(utc + match.difference),
-            "visible_time": None if utc is None else _iso(utc),
-            "infrared_stamp": match.infrared.stamp,
-            "visible_stamp": match.visible.stamp,
-            "difference_ms": round(1000 * match.difference, 3),
-            "offset_ms": round(1000 * offset.ahead(match.infrared_time), 3),
-            "offset_sd_ms": round(1000 * offset.sd(match.infrared_time), 3) if offset.origin == "motion" else None,
-            "offset_origin": offset.origin,
-            "window": window,
-            "sun_elevation": round(solar_elevation(utc, *place), 2) if place and utc is not None else None,
-            "latitude": fix.latitude if fix else None,
-            "longitude": fix.longitude if fix else None,
-            "altitude": fix.altitude if fix else None,
-            "speed": fix.speed if fix else None,
-        }
-        for band, frame in (("infrared", match.infrared), ("visible", match.visible)):
-            facts[f"{band}_exposure_ms"] = frame.exposure_ms
-            facts[f"{band}_gain"] = frame.gain
-            facts[f"{band}_temperature_c"] = frame.temperature_c
-        return facts
 
     # ------------------------------------------------------------------ ends and reports
 
@@ -353,7 +318,7 @@ class Recorder:
             visible=self._tracks["visible"],
             offset=self._keeper.offset,
             left=self._writer.left(),
-            window=self._window.name if self._window else None,
+            window=self._chooser.window.name if self._chooser.window else None,
             waiting=self._waiting(),
         )
 
@@ -362,68 +327,15 @@ class Recorder:
             return f"waiting for {' and '.join(sorted(self._lost))}"
         if not self._keeper.ready:
             return "measuring the clocks: move something before both cameras"
-        schedule = self._config.schedule
-        if schedule is not None and self._window is None and self._utc is not None:
-            following = schedule.next_window(self._utc)
-            if following is not None:
-                return f"waiting for {following[1].name} ({schedule.local(following[0])})"
-        return None
+        return self._chooser.waits_for(self._utc)
 
-    def _note(self, line: str) -> None:
-        self._say(line)
-        self._events = [*self._events, {"utc": _iso(self._clock.utc()), "what": line}][-_EVENTS_KEPT:]
-
-    def _read_earlier_runs(self) -> list[Any]:
-        try:
-            runs = json.loads((self._out / DESCRIPTION).read_bytes())["runs"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
-        return list(runs) if self._config.resume and isinstance(runs, list) else []
-
-    def _describe(self, reason: str) -> None:
-        offset = self._keeper.offset
-        motion = offset.origin == "motion"
-        run = {
-            "ended": reason,
-            "utc": _iso(self._clock.utc()),
-            "pairs": self._written,
-            "settings": self._settings,
-            "clock": {
-                "origin": offset.origin,
-                "offset_ms": round(1000 * offset.offset, 3),
-                "offset_sd_ms": round(1000 * offset.offset_sd, 3) if motion else None,
-                "drift_ppm": round(1e6 * offset.drift, 2),
-                "drift_sd_ppm": round(1e6 * offset.drift_sd, 2) if motion else None,
-                "correlation": round(offset.correlation, 3) if motion else None,
-            },
-            "infrared": self._tracks["infrared"].facts(),
-            "visible": self._tracks["visible"].facts(),
-            "events": self._events,
-        }
-        counts = {name: count for name, count in self._counts.items() if name != "None"}
-        write_json(
-            self._out / DESCRIPTION,
-            {
-                "version": VERSION,
-                "segmif": __version__,
-                "pairs": self._writer.count,
-                "bytes": self._writer.used,
-                "windows": counts,
-                "runs": [*self._earlier_runs, run],
-            },
-        )
+    def _describe(self, ended: str) -> None:
+        self._description.write(
+            ended, run_pairs=self._written, pairs=self._writer.count, used=self._writer.used,
+            windows=self._chooser.counts, offset=self._keeper.offset, tracks=self._tracks,
+        )  # fmt: skip
 
 
 def _close(sources: dict[Band, Source]) -> None:
     for source in sources.values():
         source.close()
-
-
-def _utc_of(match: Match) -> float | None:
-    """When the visible frame was taken, in seconds since 1970."""
-    frame = match.visible
-    return None if frame.utc is None else frame.utc + (match.visible_time - frame.host)
-
-
-def _iso(utc: float) -> str:
-    return datetime.fromtimestamp(utc, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

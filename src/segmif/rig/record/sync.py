@@ -23,8 +23,8 @@ class ClocksApart(Exception):
 class OffsetKeeper:
     """Keeps the offset of the infrared clock.
 
-    For the first `sync` seconds motion is watched and nothing is recorded; after that the estimate is renewed every ten
-    seconds from what the tracks remember.
+    For the first `sync` seconds motion is only watched; after that the estimate is renewed every ten seconds from what
+    the tracks remember.
 
     Attributes:
         offset: to apply now.
@@ -49,6 +49,21 @@ class OffsetKeeper:
         if self._config.clock == "stamps" or seconds < self._next:
             return
         self._next = seconds + _ESTIMATE_EVERY
+        self._estimate()
+        if not self.ready:
+            self.ready, self.ready_at = True, seconds
+
+    def conclude(self) -> None:
+        """All that can be watched before recording has been; seconds count from its beginning again.
+
+        Raises:
+            ClocksApart: as `tick`.
+        """
+        if not self.ready:
+            self._estimate()
+        self.ready, self.ready_at = True, 0.0
+
+    def _estimate(self) -> None:
         about = self.offset.ahead(self._tracks["infrared"].last or 0.0)
         energies = [self._tracks[band].energy() for band in ("infrared", "visible")]
         found = estimate_offset(*energies, max_offset=self._config.max_offset, about=about)
@@ -56,8 +71,6 @@ class OffsetKeeper:
             self._take(found)
         elif not self.ready:
             self._go_without(found)
-        if not self.ready:
-            self.ready, self.ready_at = True, seconds
 
     def _take(self, found: ClockOffset) -> None:
         if abs(found.drift) > _MOST_DRIFT and abs(found.drift) > _SURE * found.drift_sd:

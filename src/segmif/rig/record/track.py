@@ -36,27 +36,36 @@ class Track:
     first: float | None = None
     last: float | None = None
     has_clock: bool = False
+    _learnt: float = -np.inf
+    """Stamps up to this one have been learnt from before."""
+    _stamp: float = -np.inf
 
     def take(self, frame: Frame, overflow: int = 0) -> float:
         """Learn from a frame; its time on this computer's clock, in seconds."""
         self.overflow += overflow
-        time = frame.host
+        time, new = frame.host, frame.stamp > self._learnt
         if frame.device is not None:
-            if self.clock.add(frame.device, frame.host):
+            if new and self.clock.add(frame.device, frame.host):
                 self.forget()
             time = self.clock.to_host(frame.device)
             self.has_clock = True
         missing = self.drops.add(time, frame.number)
         self.drops.missing -= min(overflow, missing)  # they were lost here, not by the camera
-        self.motion.add(frame.stamp, frame.image)
+        if new:
+            self.motion.add(frame.stamp, frame.image)
         self.first = time if self.first is None else self.first
-        self.last = time
+        self.last, self._stamp = time, frame.stamp
         return time
 
     def forget(self) -> None:
         """The camera's clock starts anew: motion and rhythm from before are void."""
         self.motion.clear()
         self.drops.reset()
+
+    def rewind(self) -> None:
+        """The same frames come again: clock and motion are known up to here, accounts start anew."""
+        self._learnt = self._stamp
+        self.drops, self.overflow, self.first, self.last = DropCounter(), 0, None, None
 
     def energy(self) -> Energy:
         """The motion energy on this computer's clock."""
