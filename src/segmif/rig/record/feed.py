@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class Event:
     overflow: int = 0
 
 
-def recorded_events(sources: Mapping[Band, Source], when: Callable[[Band, Frame], float]) -> Iterator[Event]:
+def recorded_events(sources: Mapping[Band, Source], when: Callable[[Band, Frame], float]) -> Generator[Event]:
     """Frames of two recorded sources in order of `when`, till one has ended and the other is a second past that."""
     ahead: dict[Band, Frame] = {}
     ended: float | None = None
