@@ -30,6 +30,16 @@ def is_shard(path: Path) -> bool:
     return path.name.lower().endswith(SHARD_SUFFIXES) and not path.name.startswith(".")
 
 
+def shard_stem(path: Path) -> str:
+    """The name without the suffix of a shard.
+
+    >>> shard_stem(Path("in/night.0007.tar.gz"))
+    'night.0007'
+    """
+    suffix = next(each for each in SHARD_SUFFIXES if path.name.lower().endswith(each))
+    return path.name[: -len(suffix)]
+
+
 def list_shards(path: Path) -> list[Path]:
     """The shards of a folder by name, or the one shard `path` is.
 
