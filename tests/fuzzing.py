@@ -36,7 +36,7 @@ from segmif.labelsets import FMB
 from segmif.models import SegMiFConfig, store
 from segmif.rig.annotation.document import Annotations, Document, Shape
 from segmif.rig.annotation.formats import FORMATS, read_annotations
-from segmif.rig.annotation.raster import bridge_holes
+from segmif.rig.annotation.holes import bridge_holes
 from segmif.rig.calibration import Calibration, Camera
 from segmif.rig.record.manifest import read_manifest
 from segmif.train.checkpoint import load_checkpoint

@@ -18,7 +18,7 @@ from segmif.labelsets import label_set
 from segmif.rig.annotation.agreement import Agreement, agreement
 from segmif.rig.annotation.document import Annotations, rename_classes
 from segmif.rig.annotation.formats import format_named, read_annotations, write_annotations
-from segmif.rig.annotation.raster import bridge_holes
+from segmif.rig.annotation.holes import bridge_holes
 
 if TYPE_CHECKING:
     from segmif.app.annotate import Predict

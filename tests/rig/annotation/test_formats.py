@@ -2,6 +2,7 @@
 
 import io as streams
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from segmif.rig.annotation.document import Annotations, Document, Shape
 from segmif.rig.annotation.files import open_files, parse_xml
 from segmif.rig.annotation.formats import FORMATS, read_annotations, write_annotations
 from segmif.rig.annotation.formats.rle import decode_coco, encode_coco
-from segmif.rig.annotation.raster import bridge_holes, rasterise, ring_mask, shape_mask, trace
+from segmif.rig.annotation.holes import bridge_holes, restore_holes
+from segmif.rig.annotation.raster import rasterise, ring_mask, shape_mask, trace
 
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs", "Cn"), exclude_characters=":#"), min_size=1, max_size=6)
 NAMES = TEXT.map(str.strip).filter(lambda name: name not in ("", "ignore", "__ignore__"))
@@ -72,6 +74,39 @@ def test_pixels_come_back(name, data):
             np.testing.assert_array_equal(rasterise(after)[1], np.where(labels == 255, 0, instances))
 
 
+@st.composite
+def holed_sets(draw):
+    """Boxes, some over the picture's edge, with up to three holes side by side, painted over one another."""
+    documents = []
+    for stem in ("a", "dusk/Зима 7"):
+        shapes = []
+        for _ in range(draw(st.integers(1, 3))):
+            left, top = draw(st.integers(-4, 12)), draw(st.integers(-4, 6))
+            count = draw(st.integers(0, 3))
+            depth = draw(st.integers(1, 2))
+            starts = range(left + 1, left + 1 + 4 * count, 4)
+            holes = [((x, top + 1), (x + 3, top + depth), (x + 1, top + 5)) for x in starts]
+            outline = ((left, top), (left + 14, top), (left + 13.5, top + 7), (left, top + 7))
+            class_id = draw(st.sampled_from([1, 9, 255]))
+            note = draw(st.dictionaries(TEXT, TEXT, max_size=1))
+            shapes.append(Shape(class_id=class_id, points=outline, holes=tuple(holes), attributes=note))
+        documents.append(Document(image=f"{stem}.png", width=24, height=11, shapes=tuple(shapes)))
+    return Annotations(label_set=FMB, documents=tuple(documents))
+
+
+@pytest.mark.parametrize("name", ["cvat", "labelme", "labelstudio", "coco", "segmif"])
+@given(annotations=holed_sets())
+@settings(max_examples=12, deadline=None)
+def test_bridged_holes_come_back_as_holes(name, annotations, tmp_path_factory):
+    path = tmp_path_factory.mktemp("holes") / "set.zip"
+    bridged = bridge_holes(annotations)
+    for before, after in zip(annotations.documents, bridged.documents, strict=True):
+        assert all(not shape.holes for shape in after.shapes)
+        np.testing.assert_array_equal(rasterise(after)[0], rasterise(before)[0])
+    write_annotations(path, annotations if name == "segmif" else bridged, name)
+    assert read_annotations(path, name) == annotations
+
+
 HOLED = Annotations(
     label_set=FMB,
     documents=(
@@ -89,6 +124,29 @@ def test_holes_are_refused_or_bridged(name):
         FORMATS[name].encode(HOLED)
     bridged = FORMATS[name].decode(FORMATS[name].encode(bridge_holes(HOLED)))
     np.testing.assert_array_equal(rasterise(bridged.documents[0])[0], rasterise(HOLED.documents[0])[0])
+
+
+def test_a_bridge_that_was_edited_stays_a_polygon():
+    (document,) = bridge_holes(HOLED).documents
+    (shape,) = document.shapes
+    note = shape.attributes["segmif_holes"]
+    for points, noted in (
+        (((0, 0), *shape.points[1:]), note),  # the corner the bridge starts from, one of its two copies
+        (shape.points[:-2], note),
+        (shape.points, "1.1.99"),
+        (shape.points, "1.9.3"),
+        (shape.points, "a hole"),
+    ):
+        edited = replace(shape, points=points, attributes={"segmif_holes": noted, "colour": "red"})
+        (after,) = restore_holes(replace(HOLED, documents=(replace(document, shapes=(edited,)),))).documents[0].shapes
+        assert (after.points, after.holes, after.attributes) == (edited.points, (), {"colour": "red"})
+
+
+def test_holes_that_cross_are_not_bridged():
+    crossing = replace(HOLED.documents[0].shapes[0], holes=(((15, 5), (25, 5), (20, 9)),))
+    document = replace(HOLED.documents[0], shapes=(crossing,))
+    with pytest.raises(InputError, match=r"a\.png: a hole of shape 1 crosses its outline or another"):
+        bridge_holes(replace(HOLED, documents=(document,)))
 
 
 def test_trace_is_exact():
@@ -138,7 +196,7 @@ def test_hostile_xml_and_zips_are_refused(tmp_path):
 def test_folder_zip_and_file_are_alike(tmp_path):
     for name in ("folder", "set.zip", "instances.json"):
         write_annotations(tmp_path / name, bridge_holes(HOLED), "coco")
-        assert read_annotations(tmp_path / name, "coco") == bridge_holes(HOLED)
+        assert read_annotations(tmp_path / name, "coco") == HOLED, "what was bridged is a hole again"
 
 
 def test_our_drawn_polygons_come_back(shared):

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 
 from segmif.checks import InputError, unknown
 from segmif.data.annotations import class_id
+from segmif.io import MAX_PIXELS
 from segmif.labelsets import IGNORE, LabelSet
 
 Point = tuple[float, float]
@@ -40,7 +41,8 @@ class Shape:
         holes: outlines of what is cut out of it.
         instance: number of the object it belongs to; several shapes with one number are parts of one object.
         band: width in pixels of a 255 border painted around it, for objects whose outline is not sharp.
-        attributes: anything else, text to text; no program here reads it.
+        attributes: anything else, text to text; no program here reads it, but for the note of
+            `segmif.rig.annotation.holes`.
 
     Raises:
         InputError: fewer than three points, coordinates that are no numbers, unknown ids.
@@ -102,6 +104,10 @@ class Document:
         object.__setattr__(self, "shapes", tuple(self.shapes))
         _check_integer(f"{self.image}: width", self.width, 1, MAX_SIDE)
         _check_integer(f"{self.image}: height", self.height, 1, MAX_SIDE)
+        if self.width * self.height > MAX_PIXELS:
+            raise InputError(
+                f"{self.image}: {self.width}x{self.height} is above the limit of {MAX_PIXELS} pixels; crop it"
+            )
         _check_integer(f"{self.image}: ignore band", self.ignore_band, 0, MAX_BAND)
         _check_integer(f"{self.image}: revision", self.revision, 0, 2**53)
         check_text(f"{self.image}: author", self.author)

@@ -56,6 +56,8 @@ def open_files(path: Path) -> Files:
         if not found:
             raise InputError(f"{path}: holds no annotation files ({', '.join(_SUFFIXES)}); check the path")
         return _Lazy(found)
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or file; check the path")
     if path.suffix.lower() == ".zip":
         return _open_zip(path)
     return _Lazy({path.name: _reader(path)})

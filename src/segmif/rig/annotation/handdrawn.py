@@ -35,7 +35,7 @@ def decode(files: Files) -> Annotations:
     """All .json files, in FMB ids."""
     documents = [_read(name, files[name]) for name in files if name.endswith(".json")]
     if not documents:
-        raise InputError("no .json files among them; check --from")
+        raise InputError(f"no .json files among the {len(files)} given; check --from")
     return Annotations(label_set=FMB, documents=tuple(documents))
 
 

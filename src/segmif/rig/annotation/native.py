@@ -35,7 +35,7 @@ def decode(files: Files) -> Annotations:
         label_set = found
         documents.append(document)
     if label_set is None:
-        raise InputError("no .json files of ours among them; check --from")
+        raise InputError(f"no .json files of ours among the {len(files)} given; check --from")
     return Annotations(label_set=label_set, documents=tuple(documents))
 
 

@@ -9,16 +9,14 @@ A pixel belongs to a shape if it belongs to the outline and to none of the holes
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmif.checks import InputError
 from segmif.labelsets import IGNORE
 from segmif.metrics.segmentation import ignore_band
-from segmif.rig.annotation.document import Annotations, Document, Ring, Shape
+from segmif.rig.annotation.document import Document, Ring, Shape
 
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.uint8]
@@ -186,29 +184,3 @@ def shapes_of_map(labels: Labels, instances: Instances | None = None) -> list[Sh
         for points, holes in trace(keys == key):
             shapes.append(Shape(class_id=class_id, points=points, holes=holes, instance=number or None))
     return shapes
-
-
-def bridge_holes(annotations: Annotations) -> Annotations:
-    """The same pixels without holes: each hole is joined to its outline by a line walked there and back.
-
-    Raises:
-        InputError: a hole that is not inside its outline, or overlaps another: then the pixels would change.
-    """
-    documents = []
-    for document in annotations.documents:
-        shapes = tuple(_bridged(shape, document) if shape.holes else shape for shape in document.shapes)
-        documents.append(replace(document, shapes=shapes))
-    return replace(annotations, documents=tuple(documents))
-
-
-def _bridged(shape: Shape, document: Document) -> Shape:
-    points = list(shape.points)
-    for hole in shape.holes:
-        gaps = np.linalg.norm(np.array(points)[:, None] - np.array(hole)[None], axis=-1)
-        i, j = (int(k) for k in np.unravel_index(int(gaps.argmin()), gaps.shape))
-        points[i + 1 : i + 1] = [*hole[j:], *hole[: j + 1], points[i]]
-    joined = replace(shape, points=tuple(points), holes=())
-    if not np.array_equal(shape_mask(joined, document.size), shape_mask(shape, document.size)):
-        number = document.shapes.index(shape) + 1
-        raise InputError(f"{document.image}: a hole of shape {number} crosses its outline or another; draw it inside")
-    return joined

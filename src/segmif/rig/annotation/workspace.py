@@ -7,14 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from segmif.checks import InputError
+from segmif.data.patterns import find
 from segmif.io import make_output_folder, read_bytes, read_image, write_bytes
 from segmif.labelsets import LabelSet
 from segmif.pairing import Pair, Pairing, pair_by_stem
 from segmif.rig.annotation import native
 from segmif.rig.annotation.document import Annotations, Document, check_class_ids
 
-_BANDS = (("infrared", "visible"), ("ir", "vis"), ("ir", "vi"), ("ir", "rgb"), ("thermal", "visible"))
-"""Names of the two folders, in any case."""
+_BANDS = (
+    ("registered/infrared", "visible"), ("infrared", "visible"), ("ir", "vis"), ("ir", "vi"), ("ir", "rgb"),
+    ("thermal", "visible"),
+)  # fmt: skip
+"""Names of the two folders, in any case; what `segmif rig register` laid on the visible pictures goes first."""
+_NAMED = 5
 
 
 class StaleError(Exception):
@@ -136,10 +141,13 @@ def find_pairs(root: Path) -> Pairing:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; check the path")
-    folders = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir()}
-    for infrared, visible in _BANDS:
-        if infrared in folders and visible in folders:
-            return pair_by_stem(folders[infrared], folders[visible], recursive=True)
+    for names in _BANDS:
+        infrared, visible = (find(root, name) for name in names)
+        if infrared is not None and visible is not None and infrared.is_dir() and visible.is_dir():
+            return pair_by_stem(infrared, visible, recursive=True)
+    found = sorted(path.name for path in root.iterdir() if path.is_dir())
+    shown = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
     raise InputError(
-        f"{root}: holds no folders infrared and visible (or ir and vis); found {', '.join(folders) or 'none'}"
+        f"{root}: needs two folders, infrared and visible (or ir and vis), of pictures that share their names; "
+        f"it holds {f'the folders {shown}' if found else 'no folder'}: rename them, or give the folder above"
     )

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from segmif.checks import unknown
+from segmif.checks import InputError, unknown
 from segmif.rig.annotation import handdrawn, native
 from segmif.rig.annotation.document import Annotations
 from segmif.rig.annotation.files import Files, open_files, write_files
 from segmif.rig.annotation.formats import coco, cvat, labelme, labelstudio, maps, panoptic, voc
+from segmif.rig.annotation.holes import restore_holes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +54,25 @@ def format_named(name: str) -> Format:
 
 
 def read_annotations(path: Path, format_name: str) -> Annotations:
-    """All annotations in a folder, a zip or a file.
+    """All annotations in a folder, a zip or a file; holes that were bridged on the way out are holes again.
 
     Raises:
-        InputError: unreadable, hostile, or not of that format; one line with the place.
+        InputError: not there, unreadable, hostile, or not of that format; one line with the place.
     """
-    return format_named(format_name).decode(open_files(path))
+    decode = format_named(format_name).decode
+    files = open_files(path)
+    try:
+        return restore_holes(decode(files))
+    except InputError as error:
+        raise _located(error, path) from error
+
+
+def _located(error: InputError, path: Path) -> InputError:
+    """The error with the path the user gave, said once."""
+    text = str(error)
+    if str(path) in text:
+        return error
+    return InputError(f"{path}{text.removeprefix(path.name)}" if text.startswith(path.name) else f"{path}: {text}")
 
 
 def write_annotations(path: Path, annotations: Annotations, format_name: str) -> list[str]:

@@ -1,11 +1,13 @@
 """Label Studio: one JSON list of tasks, points in percent of the picture, and the labelling configuration.
 
-Regions are in painting order. Label Studio knows neither objects of several parts nor holes; our keys under "segmif"
-in a task's data survive there, those in a region's ``meta`` as long as the region is not edited.
+Regions are in painting order. Label Studio's polygons know neither objects of several parts nor holes; our keys under
+"segmif" in a task's data survive there, those in a region's ``meta`` as long as the region is not edited. Brushes are
+read as outlines along their pixels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
@@ -20,10 +22,13 @@ from segmif.rig.annotation.formats.common import (
     document_named,
     file_with,
     image_name,
+    mask_shapes,
     refuse_holes,
     unsupported,
 )
+from segmif.rig.annotation.formats.rle import decode_brush
 
+_KINDS = ("polygonlabels", "rectanglelabels", "brushlabels")
 _UPLOAD_PREFIX = 9  # "1a2b3c4d-", which Label Studio puts before the names of uploaded files
 
 
@@ -77,7 +82,7 @@ def _region(number: int, shape: Shape, document: Document, annotations: Annotati
 
 
 def decode(files: Files) -> Annotations:
-    """Polygons and rectangles of the newest annotation of every task (or of its predictions, if it has no other)."""
+    """Polygons, rectangles and brushes of the newest annotation of every task, else of its predictions."""
     tasks: list[Fields] = []
     for path in file_with(files, ".json", "Label Studio exports one with all tasks"):
         content = parse_json(files[path], path)
@@ -96,7 +101,7 @@ def _read_task(task: Fields, names: Names) -> Document:
     kind = "annotations" if task.value.get("annotations") else "predictions"
     drawn = [a for a in (task.objects(kind) if task.value.get(kind) else []) if not a.value.get("was_cancelled")]
     regions = drawn[-1].objects("result") if drawn else []
-    shapes = [_read_region(region, names) for region in regions]
+    shapes = [shape for region in regions for shape in _read_region(region, names)]
     sizes = [(r.number("original_width"), r.number("original_height")) for r in regions]
     if "image" in extras.value:
         image, size = extras.get("image", str), (extras.number("width"), extras.number("height"))
@@ -117,25 +122,35 @@ def _plain_name(data: Fields) -> str:
     return name[_UPLOAD_PREFIX:] if uploaded else name
 
 
-def _read_region(region: Fields, names: Names) -> Shape:
+def _read_region(region: Fields, names: Names) -> list[Shape]:
     kind = region.get("type", str)
-    if kind not in ("polygonlabels", "rectanglelabels"):
-        raise unsupported(region.where, kind, "polygonlabels and rectanglelabels")
+    if kind not in _KINDS:
+        raise unsupported(region.where, kind, " and ".join(_KINDS))
     value = region.object("value")
     labels = value.get(kind, list)
     if len(labels) != 1 or region.value.get("image_rotation") or value.value.get("rotation"):
         raise InputError(f"{region.where}: must have one label and no rotation; correct it in Label Studio")
-    across, down = region.number("original_width") / 100, region.number("original_height") / 100
-    if kind == "polygonlabels":
-        points = value.get("points", list)
-    else:
-        x, y, w, h = (value.get(key, (int, float)) for key in ("x", "y", "width", "height"))
-        points = box_ring(x, y, x + w, y + h)
+    arguments = native.shape_extras_from(region.object("meta").object(native.KEY))
+    arguments["class_id"] = names.id(labels[0], region.where)
+    width, height = region.number("original_width"), region.number("original_height")
     try:
-        return Shape(
-            class_id=names.id(labels[0], region.where),
-            points=tuple((x * across, y * down) for x, y in points),
-            **native.shape_extras_from(region.object("meta").object(native.KEY)),
-        )
-    except (TypeError, ValueError) as error:
+        if kind == "brushlabels":
+            return mask_shapes(decode_brush(_brush(value), height, width), 0, 0, **arguments)
+        points = tuple((x * width / 100, y * height / 100) for x, y in _percent(kind, value))
+        return [Shape(points=points, **arguments)]
+    except (InputError, TypeError, ValueError) as error:
         raise native.placed(InputError(str(error)), region.where) from error
+
+
+def _brush(value: Fields) -> list[int]:
+    if value.value.get("format") != "rle":
+        raise InputError(f"a brush of format {value.value.get('format')!r} cannot be read, only 'rle'; export it again")
+    return list(value.get("rle", list))
+
+
+def _percent(kind: str, value: Fields) -> Iterable[Sequence[float]]:
+    """The corners in percent of the picture."""
+    if kind == "polygonlabels":
+        return list(value.get("points", list))
+    x, y, w, h = (value.get(key, (int, float)) for key in ("x", "y", "width", "height"))
+    return box_ring(x, y, x + w, y + h)
