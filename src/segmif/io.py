@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import json
 import os
-import threading
+import secrets
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,6 +35,8 @@ MAX_PIXELS = 200_000_000
 _STRETCH_PERCENTILES = (0.1, 99.9)
 _PNG_PIXELS_PER_BYTE = 8 * 1032
 """At most: deflate's largest ratio, one bit a pixel."""
+_STEM = 40
+"""Characters of a name that its temporary name begins with; file systems allow 255 bytes in all."""
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 # Our own limit takes the place of Pillow's. Not inside decode_image: warning filters are not safe among threads.
@@ -300,8 +303,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def temporary_beside(path: Path) -> Path:
-    """A name in the same folder for a file in the making: starts with a dot, keeps the suffix writers look at."""
-    return path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.tmp{path.suffix}")
+    """A name in the same folder for a file in the making: starts with a dot, keeps the suffix writers look at.
+
+    Nobody can guess it and so put a link in its place; `segmif.claims` removes those whose process was killed.
+    """
+    return path.with_name(f".{path.stem[:_STEM]}.{os.getpid()}-{secrets.token_hex(8)}.tmp{path.suffix}")
 
 
 def make_output_folder(folder: str | os.PathLike[str]) -> Path:
@@ -311,11 +317,10 @@ def make_output_folder(folder: str | os.PathLike[str]) -> Path:
         InputError: it cannot be made or written.
     """
     folder = Path(folder)
-    probe = folder / f".segmif.{os.getpid()}.probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(prefix=".segmif.", dir=folder):  # has no name, so none can be left behind
+            pass
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder for the output"

@@ -75,8 +75,10 @@ def test_folders_that_will_not_do(tiny: MakeRecipe, tmp_path: Path, monkeypatch:
             action(brief, tmp_path / "run")
     with pytest.raises(InputError, match="made by another recipe: seed was 0, now 1"):
         train(replace(brief, seed=1), tmp_path / "run", resume=True)
+    for checkpoint in (tmp_path / "run").glob("*.pt"):
+        checkpoint.unlink()
     with pytest.raises(InputError, match="holds no checkpoint"):
-        train(brief, tmp_path / "empty", resume=True)
+        train(brief, tmp_path / "run", resume=True)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="0 MiB are free but checkpoints and models of this run take"):
         train(brief, tmp_path / "full")

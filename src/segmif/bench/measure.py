@@ -96,7 +96,7 @@ def measure_pairs(
         advance: called once per pair.
 
     Raises:
-        InputError: an unknown metric or convention, or a process that died; never for one picture.
+        InputError: an unknown metric or convention, a process that died, or a full disk; never for one picture.
     """
     select(metrics, convention)
     store = ScoreStore() if store is None else store
@@ -186,11 +186,11 @@ def _measure(
 def _one(task: _Task, entry: Entry, sample: PairSample, sources: SourcePair, convention: str | None) -> _Outcome:
     try:
         fused = entry.picture(sample)
-        if task.picture is not None:
-            write_image(task.picture, fused)
         scores = sources.metrics(fused, task.metrics, convention) if task.metrics else None
     except Exception as error:
         return _Outcome(entry=task.entry, scores=None, error=_reason(error))
+    if task.picture is not None:
+        write_image(task.picture, fused)  # a full disk is no fault of this picture: it ends the work
     return _Outcome(entry=task.entry, scores=scores, error=None)
 
 

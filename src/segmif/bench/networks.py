@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from segmif.bench.cache import code_version, digest
-from segmif.bench.entries import Array, Folder, Spec
+from segmif.bench.entries import Folder, Spec
 from segmif.bench.sources import Pairs
 from segmif.checks import InputError
-from segmif.infer import Model, load
+from segmif.infer import Model, Result, load
 from segmif.io import write_image, write_labels
 from segmif.labelsets import LabelSet
 
@@ -59,13 +59,16 @@ def pictures_of(network: Network, pairs: Pairs, folder: Path, *, advance: Callab
         try:
             path = folder / f"{digest(network.identity, pairs.sources(index))}.png"
             labels_path = path.with_name(f"{path.stem}_labels.png") if network.label_set else None
+            result = None
             if not all(p is None or p.exists() for p in (path, labels_path)):
                 sample = pairs.samples[index]
                 assert network.model is not None
-                _make(network.model, sample.infrared, sample.visible, path, labels_path)
+                result = network.model.predict(sample.infrared, sample.visible)
         except InputError as error:
             missing[name] = str(error)
         else:
+            if result is not None:
+                _write(result, path, labels_path)
             files[name] = path
             if labels_path is not None:
                 labels[name] = labels_path
@@ -73,8 +76,7 @@ def pictures_of(network: Network, pairs: Pairs, folder: Path, *, advance: Callab
     return Folder(name=network.name, files=files, labels=labels, missing=missing, where=network.name)
 
 
-def _make(model: Model, infrared: Array, visible: Array, path: Path, labels_path: Path | None) -> None:
-    result = model.predict(infrared, visible)
+def _write(result: Result, path: Path, labels_path: Path | None) -> None:
     if labels_path is not None and result.labels is not None and result.label_set is not None:
         write_labels(labels_path, result.labels, result.label_set.palette)
     write_image(path, result.fused)

@@ -20,6 +20,7 @@ from segmif.bench.segment import Truth, protocol_of, truths_of_folder, truths_of
 from segmif.bench.sources import Pairs, open_pairs, subset
 from segmif.bench.tables import TIED, figures, measured_pairs, ordered
 from segmif.checks import InputError, InputWarning
+from segmif.claims import claim
 from segmif.cli.progress import progress
 from segmif.cli.showing import print_table as print_table
 from segmif.data.base import Boxes
@@ -267,11 +268,10 @@ def _say_failures(failures: Sequence[tuple[str, str]]) -> None:
 def benchmark(settings: Settings, out: Path) -> int:
     """Run a benchmark and write its report."""
     files = ReportFiles.of(out)
-    make_output_folder(files.html.parent)
-    with warnings.catch_warnings():
+    with claim(files.html.parent, shared=True), claim(files.cache, below=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)
         result = run_benchmark(settings, files.cache, progress=progress)
-    written = write_report(result, files)
+        written = write_report(result, files)
     document = result.document
     for dataset, part in document["fusion"].items():
         header = ("method", *document["metrics"], "mean rank")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from segmif import io
 from segmif.checks import InputError, InputWarning
+from segmif.claims import claim
 from segmif.cli.progress import Progress, progress
 from segmif.infer import Model, Result, load
 from segmif.infer.recording import Recorder
@@ -77,7 +78,7 @@ def run(request: Request) -> int:
     """Fuse what was asked for; the exit code."""
     pairs = _source(request)
     places = Places(request, pairs)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), claim(places.folder, shared=True, below=request.recursive):
         warnings.simplefilter("ignore", InputWarning)  # said once each by `Account.note`
         warnings.filterwarnings("ignore", module="PIL")  # what matters about a file is in our own one line
         model = load(request.model, device=request.device, dtype=request.dtype)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from segmif.checks import InputError
+from segmif.claims import claim
 from segmif.io import write_json
 from segmif.models import SegMiF
 from segmif.train.checkpoint import save_checkpoint
 from segmif.train.config import Phase, Recipe, option_of, plan
 from segmif.train.distributed import (
+    Workers,
     average_gradients,
     join_workers,
     leave_workers,
@@ -27,7 +29,7 @@ from segmif.train.journal import Journal
 from segmif.train.mixture import Batch, Mixture
 from segmif.train.network import settle
 from segmif.train.optim import layer_factors, parameter_groups, set_rate, trained
-from segmif.train.run import Run, begin_run, check_whole, resume_run, state_of
+from segmif.train.run import Run, begin_run, check_whole, nothing_done, resume_run, state_of
 from segmif.train.schedule import fold_seed, warmup_poly
 from segmif.train.stages import TRAINABLE, stage_losses
 from segmif.train.validation import Validation
@@ -44,7 +46,8 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False) -> Path:
         recipe: see `segmif.train.recipes`.
         folder: of the run; receives ``recipe.json``, checkpoints, ``losses.csv``, ``scores.csv``, TensorBoard files,
             pictures, and at the end ``model/`` with its ``scores.json``.
-        resume: go on from the newest checkpoint; the loss curve continues as if nothing had happened.
+        resume: go on from the newest checkpoint; the loss curve continues as if nothing had happened. Where a run was
+            killed before its first checkpoint, or there was none, it begins.
 
     Returns:
         The folder of the exported model (averaged weights).
@@ -59,19 +62,38 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False) -> Path:
     mixture, validation = Mixture(recipe), Validation(recipe)
     workers = join_workers(recipe.device)
     try:
-        run = resume_run(recipe, folder, workers) if resume else begin_run(recipe, folder, workers)
-        with Journal(run, total=sum(phase.stage.steps for phase in phases)) as journal:
-            if workers.is_main and not resume:
-                mixture.prepare(phases, say=journal.say)
-            wait_for_all(workers)
-            for phase in phases[run.phase :]:
-                _run_phase(run, phase, mixture, validation, journal)
-            return _finish(run, validation, journal)
+        # the first process speaks and writes for all, so it alone holds the folder
+        with claim(folder, below=True) if workers.is_main else nullcontext():
+            return _train(recipe, phases, mixture, validation, folder, workers, resume=resume)
     except OSError as error:  # a full disk under the curves; the checkpoints are whole
         reason = error.strerror or error
         raise InputError(f"{folder}: cannot be written ({reason}); free space and go on with --resume") from error
     finally:
         leave_workers(workers)
+
+
+def _train(
+    recipe: Recipe,
+    phases: list[Phase],
+    mixture: Mixture,
+    validation: Validation,
+    folder: Path,
+    workers: Workers,
+    *,
+    resume: bool,
+) -> Path:
+    goes_on = resume and not nothing_done(folder)
+    wait_for_all(workers)  # before the first process writes a checkpoint that the others would take for an old one
+    run = resume_run(recipe, folder, workers) if goes_on else begin_run(recipe, folder, workers, again=resume)
+    with Journal(run, total=sum(phase.stage.steps for phase in phases)) as journal:
+        if resume and not goes_on:
+            journal.say(f"{folder} holds nothing to resume from yet: starting anew")
+        if workers.is_main and run.done == 0:
+            mixture.prepare(phases, say=journal.say)
+        wait_for_all(workers)
+        for phase in phases[run.phase :]:
+            _run_phase(run, phase, mixture, validation, journal)
+        return _finish(run, validation, journal)
 
 
 def _run_phase(run: Run, phase: Phase, mixture: Mixture, validation: Validation, journal: Journal) -> None:

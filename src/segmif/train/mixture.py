@@ -7,6 +7,7 @@ run starts its loader where it was, several workers give the same batches as one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,13 +18,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from segmif.checks import InputError
+from segmif.claims import claim
 from segmif.color import luma
 from segmif.data.transforms import TensorSample, collate, transform
 from segmif.guide import vsm_wls
 from segmif.train.config import Phase, Recipe
 from segmif.train.distributed import Workers
 from segmif.train.schedule import draw_positions, fold_seed
-from segmif.train.sources import OpenSource, needs_target
+from segmif.train.sources import OpenSource, needs_target, target_store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +97,16 @@ class Mixture:
         """
         for phase in phases:
             self.taking_part(phase)
-        for source in self.sources:
-            used = [phase for phase in phases if source in self.taking_part(phase)]
-            if used:
-                say(f"reading {len(source)} pairs of {source.source.dataset} {source.source.split}")
-                source.check(used, with_target=any(needs_target(self.recipe, phase) for phase in used))
+        targets = target_store(self.recipe.data)
+        with claim(targets.folder, shared=True) if self._needs_targets(phases) else nullcontext():
+            for source in self.sources:
+                used = [phase for phase in phases if source in self.taking_part(phase)]
+                if used:
+                    say(f"reading {len(source)} pairs of {source.source.dataset} {source.source.split}")
+                    source.check(used, with_target=self._needs_targets(used))
+
+    def _needs_targets(self, phases: Sequence[Phase]) -> bool:
+        return any(needs_target(self.recipe, phase) for phase in phases)
 
     def taking_part(self, phase: Phase) -> list[OpenSource]:
         """The sources the stage of this phase uses."""

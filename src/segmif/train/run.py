@@ -13,7 +13,7 @@ from segmif.checks import InputError
 from segmif.io import write_json
 from segmif.losses import DynamicTaskWeights
 from segmif.models import SegMiF
-from segmif.train.checkpoint import check_same_recipe, load_checkpoint, save_checkpoint
+from segmif.train.checkpoint import check_same_recipe, checkpoints, load_checkpoint, save_checkpoint
 from segmif.train.config import Phase, Recipe, option_of, to_dict
 from segmif.train.distributed import Workers, share_weights, wait_for_all
 from segmif.train.ema import MovingAverage
@@ -73,8 +73,19 @@ def check_whole(recipe: Recipe, phases: list[Phase]) -> None:
             raise InputError(f"--{option}.learning-rate is {stage.learning_rate}: must be above 0")
 
 
-def begin_run(recipe: Recipe, folder: Path, workers: Workers) -> Run:
+def nothing_done(folder: Path) -> bool:
+    """Whether a run has not even written its first checkpoint and, after it, the head of its curve."""
+    return not checkpoints(folder) and not (folder / "losses.csv").exists()
+
+
+def begin_run(recipe: Recipe, folder: Path, workers: Workers, *, again: bool = False) -> Run:
     """A new run in an empty folder; its first checkpoint proves that the disk takes them.
+
+    Args:
+        recipe: what to run.
+        folder: of the run.
+        workers: this process among its peers.
+        again: a run that was killed before its first checkpoint may be there.
 
     Raises:
         InputError: the folder holds a run, cannot be written, or its disk is too full.
@@ -84,7 +95,7 @@ def begin_run(recipe: Recipe, folder: Path, workers: Workers) -> Run:
     share_weights(network, workers)
     run = _new_run(recipe, folder, workers, network)
     if workers.is_main:
-        if (folder / "recipe.json").exists():
+        if (folder / "recipe.json").exists() and not again:
             raise InputError(f"{folder}: holds a run already; continue it with --resume or choose another with -o")
         write_json(folder / "recipe.json", to_dict(recipe))
         size = save_checkpoint(folder, 0, state_of(run)).stat().st_size

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from segmif.checks import InputError
+from segmif.claims import claim
 from segmif.color import luma
 from segmif.data import PairDataset
 from segmif.data.parallel import map_samples
@@ -41,17 +42,21 @@ def compute_targets(
         store: where targets are kept.
         workers: processes.
         on_progress: called with the number of pairs finished.
+
+    Raises:
+        InputError: the folder of targets cannot be written.
     """
     report = TargetReport()
     compute = functools.partial(_compute, store)
-    for finished, (outcome, message) in enumerate(map_samples(compute, dataset, workers=workers), 1):
-        if outcome == "made":
-            report.made += 1
-        elif outcome == "kept":
-            report.kept += 1
-        else:
-            report.failed.append(message)
-        on_progress(finished)
+    with claim(store.folder, shared=True):
+        for finished, (outcome, message) in enumerate(map_samples(compute, dataset, workers=workers), 1):
+            if outcome == "made":
+                report.made += 1
+            elif outcome == "kept":
+                report.kept += 1
+            else:
+                report.failed.append(message)
+            on_progress(finished)
     return report
 
 
@@ -61,7 +66,8 @@ def _compute(store: TargetStore, dataset: PairDataset, index: int) -> tuple[Outc
         if store.path(sample).is_file():
             return "kept", ""
         infrared = to_unit(sample.infrared, "infrared")
-        store.write(sample, vsm_wls(infrared, luma(to_unit(sample.visible, "visible"))))
+        target = vsm_wls(infrared, luma(to_unit(sample.visible, "visible")))
     except InputError as error:
         return "failed", f"{dataset.names[index]}: {error}"
+    store.write(sample, target)  # a full disk is no fault of this pair: it ends the work
     return "made", ""
