@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional as F
 
 from segmif.infer import Limits, Model
-from segmif.infer.attention_maps import AttentionRecorder, attention_maps, level_parts, merge_parts
-from segmif.models import SegMiF
+from segmif.infer.attention_maps import AttentionRecorder, attention_maps, blend_parts, level_parts, merge_parts
+from segmif.models import SegMiF, SegMiFConfig
 from segmif.models.attention import HierarchicalInteractiveAttention, LinearAttention
+from segmif.models.blend import blend
 from segmif.models.layers import resize, to_maps, to_tokens
 from tests.infer.conftest import scene
 from tests.tiny import tiny_network
@@ -93,6 +94,38 @@ def test_a_shared_level_is_heard_twice() -> None:
     assert maps is not None
     assert len(maps.levels) == 2
     assert not np.array_equal(maps.levels[0].infrared.own, maps.levels[1].infrared.own)
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(segment=48 * 64, tile=32)])
+def test_the_shared_layout_is_heard_at_a_quarter_of_its_view(limits: Limits) -> None:
+    torch.manual_seed(0)
+    model = Model(SegMiF(SegMiFConfig.preset("segmif-lite")).eval(), device="cpu", dtype="float32", name="shared")
+    model.limits = limits
+    infrared, visible = scene(96, 128)
+    plain = model.predict(infrared, visible)
+    result, maps = attention_maps(model, infrared, visible)
+    np.testing.assert_array_equal(result.fused, plain.fused)
+    np.testing.assert_array_equal(result.labels, plain.labels)
+    assert maps is not None
+    view = model.engine.view_size((96, 128))
+    assert maps.infrared.shape == tuple(side // 4 for side in view)
+    assert maps.picture is not None
+    assert maps.picture.shape == view
+    assert 0 <= maps.picture.min() < maps.picture.max() <= 1
+    assert not any(module._forward_hooks for module in model.network.modules())
+    assert len(maps.levels) == 2
+    for level in maps.levels:
+        for shares in (level.infrared, level.visible):
+            np.testing.assert_allclose(shares.own + shares.soam + shares.moam, 1, atol=1e-5)
+
+
+def test_the_parts_of_a_blend_add_up_to_its_result() -> None:
+    torch.manual_seed(2)
+    infrared, luma, c = torch.rand(2, 1, 20, 24), torch.rand(2, 1, 20, 24), torch.randn(2, 6, 5, 6)
+    parts = blend_parts(infrared, luma, c)
+    close(parts[0] + parts[1] + resize(c[:, 5:], (20, 24)), blend(infrared, luma, c))
+    dark = torch.zeros_like(luma)
+    close(blend_parts(infrared, dark, c)[1], dark)  # a black picture gives nothing
 
 
 def test_without_attention_only_the_merge_is_told(network: SegMiF) -> None:

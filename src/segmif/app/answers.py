@@ -194,14 +194,15 @@ def contents(fused: Fused, wish: Wish) -> tuple[dict[str, bytes], list[dict[str,
 
 def named_maps(maps: AttentionMaps) -> list[tuple[str, dict[str, Any], npt.NDArray[np.float32]]]:
     """(file stem, what it is, shares) of every map, the most telling first."""
-    entries: list[tuple[str, dict[str, Any], npt.NDArray[np.float32]]] = [
-        ("merge_infrared", {"level": None, "modality": "infrared", "source": "merge"}, maps.infrared)
-    ]
+    entries: list[tuple[str, dict[str, Any], npt.NDArray[np.float32]]] = []
+    for source, shares in (("picture", maps.picture), ("merge", maps.infrared)):
+        if shares is not None:
+            entries.append((f"{source}_infrared", {"level": None, "modality": "infrared", "source": source}, shares))
     for number, level in enumerate(maps.levels, 1):
-        for modality, shares in (("infrared", level.infrared), ("visible", level.visible)):
+        for modality, parts in (("infrared", level.infrared), ("visible", level.visible)):
             for source in ("own", "soam", "moam"):
                 what = {"level": number, "modality": modality, "source": source}
-                entries.append((f"level{number}_{modality}_{source}", what, getattr(shares, source)))
+                entries.append((f"level{number}_{modality}_{source}", what, getattr(parts, source)))
     return entries
 
 

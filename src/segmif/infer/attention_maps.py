@@ -9,10 +9,16 @@ Nothing is estimated. Both places where sources meet are sums, and the maps are 
   pixel is the L2 norm over channels of its summand, divided by the sum of the three norms.
 - The convolution that merges the streams is a sum of one convolution per modality. Infrared's share of a pixel is the
   L2 norm over channels of its part, divided by the sum of both norms.
+- In the shared layout the picture itself is a sum (`segmif.models.blend`). Infrared's share of a pixel is the size of
+  its terms, divided by the sizes of its and the visible picture's; the maximum counts as a term of whichever is larger.
 
 Sizes say how strongly a source speaks, not whether it is right, and parts of opposite sign may cancel.
 
-C channels, h, w size of a map: of the picture, or of its reduced view where it is fused in windows.
+In the cascade the merging convolution is on the way to the picture; in the shared layout it is what the coefficients of
+the blend, and in part the labels, are decided from.
+
+C channels, h, w size of a map: of the picture, or of its reduced view where it is fused in windows; a quarter of that
+in the shared layout.
 """
 
 from __future__ import annotations
@@ -33,7 +39,9 @@ from segmif.infer.pipeline import Model
 from segmif.infer.result import Result
 from segmif.infer.tiling import upsampled
 from segmif.models.attention import HierarchicalInteractiveAttention, LinearAttention, ModalityPath, answer
+from segmif.models.blend import BlendNetwork, blend
 from segmif.models.fusion import FusionNetwork
+from segmif.models.layers import resize, size_of
 
 Map = npt.NDArray[np.float32]
 
@@ -66,6 +74,8 @@ class AttentionMaps:
 
     infrared: Map
     """Infrared's share of what the merging convolution adds up, (h, w) float32 in [0, 1]; visible has the rest."""
+    picture: Map | None = None
+    """Infrared's share of the fused luma, at the size of the view; None in the cascade, whose picture is no such sum."""
     levels: tuple[LevelShares, ...]
     """One per level; empty for a model without attention."""
 
@@ -94,10 +104,12 @@ class AttentionRecorder:
 
     def __init__(self, network: torch.nn.Module) -> None:
         fusion = getattr(network, "fusion", None)
-        self._fusion = fusion if isinstance(fusion, FusionNetwork) else None
+        self._fusion = fusion if isinstance(fusion, FusionNetwork | BlendNetwork) else None
         self._contexts: dict[torch.nn.Module, Tensor] = {}
         self._levels: list[LevelShares] = []
         self._infrared: Map | None = None
+        self._sources: list[Tensor] = []
+        self._picture: Map | None = None
         self._handles: list[Any] = []
 
     @property
@@ -105,7 +117,7 @@ class AttentionRecorder:
         """What was heard; None before the first pair and for a network built in another way."""
         if self._infrared is None:
             return None
-        return AttentionMaps(infrared=self._infrared, levels=tuple(self._levels))
+        return AttentionMaps(infrared=self._infrared, picture=self._picture, levels=tuple(self._levels))
 
     def __enter__(self) -> Self:
         if self._fusion is not None:
@@ -115,6 +127,10 @@ class AttentionRecorder:
                     self._handles.append(module.register_forward_hook(self._on_context))
                 elif isinstance(module, HierarchicalInteractiveAttention):
                     self._handles.append(module.register_forward_hook(self._on_level))
+            if isinstance(self._fusion, BlendNetwork):
+                for stream in (self._fusion.infrared_in, self._fusion.visible_in):
+                    self._handles.append(stream.register_forward_hook(self._on_source))
+                self._handles.append(self._fusion.output.register_forward_hook(self._on_coefficients))
         return self
 
     def __exit__(
@@ -123,6 +139,7 @@ class AttentionRecorder:
         for handle in self._handles:
             handle.remove()
         self._contexts.clear()
+        self._sources.clear()
 
     def _on_context(self, module: torch.nn.Module, _: Any, context: Tensor) -> None:
         self._contexts[module] = context
@@ -137,6 +154,31 @@ class AttentionRecorder:
             with torch.no_grad(), torch.autocast(inputs[0].device.type, enabled=False):
                 sizes = [part.norm(dim=1)[0] for part in merge_parts(module, inputs[0])]
                 self._infrared = _shares(sizes)[0]
+
+    def _on_source(self, _: torch.nn.Module, inputs: tuple[Tensor, ...], __: Any) -> None:
+        if self._picture is None:
+            self._sources.append(inputs[0][:1].float() + 0.5)  # the streams see both centred
+
+    def _on_coefficients(self, _: torch.nn.Module, __: Any, coefficients: Tensor) -> None:
+        if self._picture is None:
+            with torch.no_grad(), torch.autocast(coefficients.device.type, enabled=False):
+                infrared, luma = self._sources
+                parts = blend_parts(infrared, luma, coefficients[:1].float())
+                self._picture = _shares([part.abs()[0, 0] for part in parts])[0]
+
+
+def blend_parts(infrared: Tensor, luma: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+    """The summands of infrared and visible in a blend, (B, 1, H, W) each; with the constant c₅ they are its result.
+
+    Arguments as `segmif.models.blend.blend`.
+    """
+    c = coefficients
+    none, less = torch.zeros_like(c[:, :1]), -torch.ones_like(c[:, :1])  # c₀ = −1 takes the maximum out
+    own_infrared = blend(infrared, luma, torch.cat((less, c[:, 1:2], none, c[:, 3:4], none, none), dim=1))
+    own_visible = blend(infrared, luma, torch.cat((less, none, c[:, 2:3], none, c[:, 4:5], none), dim=1))
+    brightest = (1 + resize(c[:, :1], size_of(infrared))) * torch.maximum(infrared, luma)
+    hot = infrared >= luma
+    return own_infrared + brightest * hot, own_visible + brightest * ~hot
 
 
 def merge_parts(merge: torch.nn.Conv2d, maps: Tensor) -> tuple[Tensor, Tensor]:

@@ -201,6 +201,10 @@ function showMetrics(metrics) {
   $("#definitions").replaceChildren(...definitions);
 }
 
+const WHOLE = {
+  picture: ["Infrared's share of the picture", "what is added up into the brightness of the picture"],
+  merge: ["Infrared's share of the merged features", "what the network merges before it decides"],
+};
 const SOURCES = {
   own: ["its own features", "what the modality brought along"],
   soam: ["semantics looking at it", "SoAM: what the semantic features found in it"],
@@ -210,9 +214,10 @@ const SOURCES = {
 function showAttention(entries, urls) {
   $("#attention-card").hidden = !entries.length;
   const blocks = [];
-  for (const entry of entries.filter((e) => e.source === "merge")) {
-    const text = `Infrared gives ${percent(entry.mean)} of what is merged into the picture, visible ${percent(1 - entry.mean)}.`;
-    blocks.push(make("h3", {}, "Infrared's share of the merged features"),
+  for (const entry of entries.filter((e) => e.source in WHOLE)) {
+    const [title, what] = WHOLE[entry.source];
+    const text = `Infrared gives ${percent(entry.mean)} of ${what}, visible ${percent(1 - entry.mean)}.`;
+    blocks.push(make("h3", {}, title),
       make("div", { className: "maps merge" }, mapFigure(entry, urls, "infrared"), make("p", {}, text)));
   }
   for (const level of new Set(entries.map((e) => e.level).filter(Boolean))) {
