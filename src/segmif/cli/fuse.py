@@ -17,10 +17,10 @@ def register(app: typer.Typer) -> None:
 
 def fuse(
     infrared: str = typer.Argument(
-        metavar="INFRARED", help="Infrared picture, folder, video or camera (index or address)."
+        metavar="INFRARED", help="Infrared picture, folder, video or camera (index or address); or tar shards of pairs."
     ),
-    visible: str = typer.Argument(
-        metavar="VISIBLE", help="Visible one of the same kind; its size and colours are the result's."
+    visible: str | None = typer.Argument(
+        None, metavar="VISIBLE", help="Visible one of the same kind; its size and colours are the result's."
     ),
     out: Path = typer.Option(
         ..., "-o", "--out", help="Folder for the results; for a single pair or video also a file."
@@ -52,23 +52,43 @@ def fuse(
     flicker: bool = typer.Option(
         False, "--flicker", help="Videos: measure how much labels and brightness flicker where nothing moves."
     ),
+    engine: str = typer.Option("local", help="local, or ray: many processes or machines (pip install 'segmif[ray]')."),
+    workers: int | None = typer.Option(
+        None, min=1, help="Ray: processes; default: one per GPU, or as many as the cores allow."
+    ),
+    threads: int | None = typer.Option(None, min=1, help="Ray: cores of each process; default 1."),
+    address: str | None = typer.Option(
+        None,
+        metavar="HOST:PORT",
+        help="Ray: the cluster, or auto for one running here; default: RAY_ADDRESS, else this machine's cores.",
+    ),
 ) -> int:
-    """Fuse and label an infrared-visible pair, two folders, two videos or two cameras.
+    """Fuse and label an infrared-visible pair, two folders, two videos or two cameras; or tar shards of pairs.
 
     Writes NAME_fused.png and NAME_labels.png (a palette picture of class ids), and more on request. Folders are
     paired by file name. Where sizes differ, infrared is resampled to the visible picture.
+
+    Tar shards (of 'segmif data cache --format tar') hold both bands and are given alone; results are shards too.
+
+    Examples:
+
+        segmif fuse infrared/ visible/ -o out/ --resume
+
+        segmif fuse infrared.mp4 visible.mp4 -o fused.mp4 --stabilise
+
+        segmif fuse shards/ -o out/ --engine ray --workers 8
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what matters about a file is in our own one line
-    from segmif.cli.fusing import Request, run
+    from segmif.cli import clustering, fusing
 
     wanted = ["fused", "labels", *["overlay"] * overlay, *["panel"] * panel]
-    return run(
-        Request(
-            infrared=infrared, visible=visible, out=out, model=model, guide=guide, device=device, dtype=dtype,
-            outputs=tuple(wanted), align=align, recursive=recursive, resume=resume, limit=limit, batch_size=batch_size,
-            max_latency=None if max_latency is None else max_latency / 1000, stabilise=stabilise, flicker=flicker,
-        )
+    request = fusing.Request(
+        infrared=infrared, visible=visible, out=out, model=model, guide=guide, device=device, dtype=dtype,
+        outputs=tuple(wanted), align=align, recursive=recursive, resume=resume, limit=limit, batch_size=batch_size,
+        max_latency=None if max_latency is None else max_latency / 1000, stabilise=stabilise, flicker=flicker,
     )  # fmt: skip
+    where = clustering.Engine(name=engine, address=address, workers=workers, threads=threads)
+    return clustering.run(request, where) if clustering.in_jobs(request, where) else fusing.run(request)
 
 
 def demo(

@@ -22,7 +22,7 @@ from segmif.claims import claim
 from segmif.cli.progress import Progress, progress
 from segmif.infer import Model, Result, load
 from segmif.infer.recording import Recorder
-from segmif.infer.result import output_path
+from segmif.infer.result import is_finished, output_path
 from segmif.infer.threaded import WriteBehind
 from segmif.metrics.temporal import TemporalResult, TemporalScore
 from segmif.streams import PairStream, StreamPair, open_pairs
@@ -31,10 +31,10 @@ from segmif.video import WRITABLE_SUFFIXES, is_playable
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked for; `outputs` are names of `segmif.infer.result.OUTPUTS`."""
+    """What the user asked for; `outputs` are names of `segmif.infer.result.OUTPUTS`; no `visible` for tar shards."""
 
     infrared: str
-    visible: str
+    visible: str | None
     out: Path
     model: str | None
     guide: str | None
@@ -62,10 +62,10 @@ class Account:
     flicker: TemporalScore | None = None
     latencies: deque[float] = field(default_factory=partial(deque, maxlen=10_000))
 
-    def note(self, name: str, note: str, bar: Progress) -> None:
+    def note(self, name: str, note: str, bar: Progress, *, count: int = 1) -> None:
         """Say a note the first time it comes; count it afterwards."""
-        self.notes[note] += 1
-        if self.notes[note] == 1:
+        self.notes[note] += count
+        if self.notes[note] == count:
             bar.say(f"segmif: warning: {name}: {note}")
 
     def fail(self, name: str, error: InputError, bar: Progress) -> None:
@@ -89,6 +89,7 @@ def run(request: Request) -> int:
 
 
 def _source(request: Request) -> PairStream:
+    assert request.visible is not None
     pairs = open_pairs(request.infrared, request.visible, recursive=request.recursive)
     if request.max_latency is not None and not pairs.live:
         raise InputError("--max-latency is for cameras: files do not grow old; leave it out")
@@ -106,7 +107,7 @@ class Aligned(PairStream):
         self.live, self.files = pairs.live, pairs.files
         self.refused: dict[str, str] = {}
         """Why a pair was left as it was, by its name; filled by the threads that read."""
-        self._align = _find_align()
+        self._align = find_align()
 
     def __iter__(self) -> Iterator[StreamPair]:
         for pair in self.pairs:
@@ -123,7 +124,8 @@ def _notes(result: Result, pairs: PairStream) -> tuple[str, ...]:
     return (*result.notes, refused) if refused else result.notes
 
 
-def _find_align() -> Callable[..., tuple[io.Array, io.Array]]:
+def find_align() -> Callable[..., tuple[io.Array, io.Array]]:
+    """What registers an infrared picture to its visible one."""
     try:
         return importlib.import_module("segmif.rig.register").align_pair  # type: ignore[no-any-return]
     except (ModuleNotFoundError, AttributeError) as error:
@@ -141,7 +143,8 @@ class Places:
         self.file = request.out if suffix in named and not request.out.is_dir() else None
         if self.file and pairs.rate is None and pairs.length != 1:
             raise InputError(f"{request.out}: is a file name, but there are {pairs.length} pairs; give a folder")
-        if self.file and self.file.resolve() in {Path(request.infrared).resolve(), Path(request.visible).resolve()}:
+        inputs = {Path(each).resolve() for each in (request.infrared, request.visible) if each}
+        if self.file and self.file.resolve() in inputs:
             raise InputError(f"{request.out}: is one of the inputs, which would be lost; choose another name")
         self.folder = io.make_output_folder(request.out.parent if self.file else request.out)
         self.suffix = ".mp4" if pairs.rate is not None else ".png"
@@ -157,13 +160,7 @@ class Places:
     def finished(self, name: str, outputs: tuple[str, ...], inputs: tuple[Path, ...]) -> bool:
         """Whether all outputs are there, whole, and not older than the inputs."""
         paths = [self.path(name, output) for output in outputs]
-        if not all(path.is_file() for path in paths):
-            return False
-        newest = max((path.stat().st_mtime_ns for path in inputs if path.exists()), default=0)
-        if min(path.stat().st_mtime_ns for path in paths) < newest:
-            return False
-        whole = is_playable if self.suffix == ".mp4" else io.is_whole_image
-        return all(whole(path) for path in paths)
+        return is_finished(paths, inputs, whole=is_playable if self.suffix == ".mp4" else io.is_whole_image)
 
 
 def _run_pictures(request: Request, pairs: PairStream, model: Model, places: Places, outputs: tuple[str, ...]) -> int:
@@ -200,10 +197,15 @@ def _run_pictures(request: Request, pairs: PairStream, model: Model, places: Pla
             writers.submit(result)
             account.done += 1
             bar.advance()
-    return _close(account, places, time.monotonic() - start)
+    return close(account, places.file or places.folder, time.monotonic() - start)
 
 
-def _close(account: Account, places: Places, seconds: float) -> int:
+def close(account: Account, place: Path, seconds: float) -> int:
+    """Say what happened; the exit code.
+
+    Raises:
+        InputError: nothing could be fused.
+    """
     for note, count in account.notes.items():
         if count > 1:
             print(f"segmif: warning: and {count - 1} more: {note}", file=sys.stderr)
@@ -212,7 +214,7 @@ def _close(account: Account, places: Places, seconds: float) -> int:
         raise InputError(f"none of the {len(account.failed)} pairs could be fused; the first is {name}: {error}")
     skipped = f", {account.skipped} finished before" if account.skipped else ""
     failed = f", {len(account.failed)} failed" if account.failed else ""
-    print(f"{_count(account.done, 'pair')} fused in {seconds:.1f} s{skipped}{failed}: {places.file or places.folder}")
+    print(f"{_count(account.done, 'pair')} fused in {seconds:.1f} s{skipped}{failed}: {place}")
     return 1 if account.failed else 0
 
 

@@ -14,7 +14,7 @@ import pickle
 import socket
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,6 +26,7 @@ from segmif._version import __version__
 from segmif.checks import InputError, InputWarning, require_extra
 from segmif.infer.jobs import DIED, Job, Options, Report, absolute
 from segmif.infer.pipeline import Model, load
+from segmif.io import write_bytes
 
 _SECONDS_TO_ANSWER = 5.0
 _TRIES = 50
@@ -137,7 +138,13 @@ class Worker:
 
 
 def run_jobs(
-    jobs: Sequence[Job], recipe: Recipe, options: Options, cluster: Cluster, *, shared: Iterable[Path] = ()
+    jobs: Sequence[Job],
+    recipe: Recipe,
+    options: Options,
+    cluster: Cluster,
+    *,
+    folder: Path,
+    shared: Sequence[Path] = (),
 ) -> Iterator[tuple[Job, Report]]:
     """Do jobs with Ray Data; each with its report, in the order they are done.
 
@@ -146,7 +153,8 @@ def run_jobs(
         recipe: the model.
         options: how to do them.
         cluster: where.
-        shared: files and folders that every machine must see, asked before any work.
+        folder: for the results; every machine is asked, before any work, whether it sees what is written there.
+        shared: other files and folders that every machine must see.
 
     Raises:
         InputError: the cluster cannot be reached, is too small, or breaks down; a machine of it lacks segmif or a
@@ -158,7 +166,8 @@ def run_jobs(
     if not jobs:
         return
     with _connection(ray, cluster):
-        _check_machines(ray, [str(absolute(path)) for path in shared])
+        with _probe(folder) as probe:
+            _check_machines(ray, folder, probe, shared)
         workers, gpus = _places(ray.cluster_resources(), recipe, cluster)
         placed = replace(recipe, device="cuda" if gpus else "cpu")
         numbered = list(enumerate(jobs))
@@ -219,7 +228,18 @@ def _knock(address: str) -> None:
         ) from error
 
 
-def _check_machines(ray: ModuleType, shared: Sequence[str]) -> None:
+@contextmanager
+def _probe(folder: Path) -> Iterator[Path]:
+    """A new file in the folder: another machine's folder of the same name does not hold it."""
+    path = absolute(folder) / f".segmif.{socket.gethostname()}.{os.getpid()}.probe"
+    write_bytes(path, b"segmif asks the machines of a cluster whether they see this file\n")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _check_machines(ray: ModuleType, folder: Path, probe: Path, shared: Sequence[Path]) -> None:
     """Ask every machine of the cluster whether it can do the work.
 
     Raises:
@@ -229,8 +249,9 @@ def _check_machines(ray: ModuleType, shared: Sequence[str]) -> None:
 
     examine = ray.remote(num_cpus=0, max_retries=0)(_examine)
     nodes = [node for node in ray.nodes() if node["Alive"]]
+    paths = [str(absolute(path)) for path in (probe, *shared)]
     asked = [
-        (node["NodeManagerHostname"], examine.options(scheduling_strategy=strategy).remote(shared))
+        (node["NodeManagerHostname"], examine.options(scheduling_strategy=strategy).remote(paths))
         for node in nodes
         for strategy in [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)]
     ]
@@ -247,14 +268,15 @@ def _check_machines(ray: ModuleType, shared: Sequence[str]) -> None:
                 f"machine {host} of the cluster has segmif {version}, here is {__version__}; install the same on all"
             )
         if missing:
+            lost = folder if missing[0] == str(probe) else missing[0]
             raise InputError(
-                f"{missing[0]}: is not there on machine {host} of the cluster; use a disk that all its machines share"
+                f"{lost}: is not on a disk that machine {host} of the cluster shares; use one all its machines share"
             )
 
 
-def _examine(shared: Sequence[str]) -> tuple[str, list[str]]:
+def _examine(paths: Sequence[str]) -> tuple[str, list[str]]:
     """Runs on a machine of the cluster: its version, and which of the files it does not see."""
-    return __version__, [path for path in shared if not os.path.exists(path)]  # noqa: PTH110
+    return __version__, [path for path in paths if not os.path.exists(path)]  # noqa: PTH110
 
 
 def _places(resources: dict[str, float], recipe: Recipe, cluster: Cluster) -> tuple[int, int]:

@@ -68,6 +68,10 @@ class Report:
     failed: list[tuple[str, str]] = field(default_factory=list)
     notes: dict[str, tuple[str, int]] = field(default_factory=dict)
 
+    def count(self) -> int:
+        """Number of pairs it is about."""
+        return self.done + self.skipped + len(self.failed)
+
     def note(self, name: str, note: str) -> None:
         """Count a note."""
         first, count = self.notes.get(note, (name, 0))
