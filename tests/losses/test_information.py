@@ -1,8 +1,11 @@
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
 
 from segmif.checks import InputError
-from segmif.losses import difference_correlation_loss, edge_transfer_loss, vif_loss
+from segmif.losses import difference_correlation_loss, edge_transfer_loss, mutual_information_loss, vif_loss
 from segmif.metrics import fusion_panel_torch
 
 LOSSES = {
@@ -39,9 +42,8 @@ def test_gradients_are_right(name: str) -> None:
     assert torch.autograd.gradcheck(lambda f: loss(f, infrared, visible), inside, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_flat_and_clipped_pictures_have_finite_gradients(name: str) -> None:
-    loss, _ = LOSSES[name]
+@pytest.mark.parametrize("loss", [*(loss for loss, _ in LOSSES.values()), mutual_information_loss])
+def test_flat_and_clipped_pictures_have_finite_gradients(loss: Callable[..., torch.Tensor]) -> None:
     for level in (0.0, 0.5, 1.0, 2.0, -1.0):
         fused = torch.full((1, 1, 40, 40), level, requires_grad=True)
         value = loss(fused, torch.zeros(1, 1, 40, 40), torch.ones(1, 1, 40, 40))
@@ -49,6 +51,44 @@ def test_flat_and_clipped_pictures_have_finite_gradients(name: str) -> None:
         assert torch.isfinite(value)
         assert fused.grad is not None
         assert torch.isfinite(fused.grad).all()
+
+
+def test_mutual_information_is_the_share_of_what_the_sources_hold() -> None:
+    """Against the entropies of histograms that numpy counts; levels of the loss, so that no pixel is divided."""
+    generator = torch.Generator().manual_seed(0)
+    infrared, visible = (torch.randint(64, (1, 1, 40, 50), generator=generator).double() / 63 for _ in range(2))
+    fused = torch.maximum(infrared, visible)
+
+    def entropy(*images: torch.Tensor) -> float:
+        counts = np.histogramdd(
+            np.stack([x.flatten().numpy() for x in images], 1), bins=64, range=[(0, 1)] * len(images)
+        )
+        shares = counts[0][counts[0] > 0] / images[0].numel()
+        return float(-(shares * np.log(shares)).sum())
+
+    held = entropy(infrared) + entropy(visible)
+    shared = sum(entropy(fused) + entropy(x) - entropy(fused, x) for x in (infrared, visible))
+    assert mutual_information_loss(fused, infrared, visible).item() == pytest.approx(1 - shared / held, abs=1e-9)
+    assert mutual_information_loss(infrared, infrared, infrared).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_mutual_information_follows_its_metric() -> None:
+    fused, infrared, visible = pictures(64, 80, batch=1)
+    noisy = (fused + 0.1 * torch.rand_like(fused)).clamp(0, 1)
+    worse, better = (fusion_panel_torch(f, infrared, visible)["MI"].item() for f in (noisy, fused))
+    assert worse < better
+    assert mutual_information_loss(noisy, infrared, visible) > mutual_information_loss(fused, infrared, visible)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_mutual_information_has_a_gradient_that_raises_it(dtype: torch.dtype) -> None:
+    fused, infrared, visible = (x.to(dtype) for x in pictures(33, 45, batch=1))
+    fused = (0.02 + 0.9 * fused + 0.03 * torch.rand_like(fused)).requires_grad_()
+    before = mutual_information_loss(fused, infrared, visible)
+    before.backward()
+    assert fused.grad is not None
+    after = mutual_information_loss(fused.detach() - 0.02 * fused.grad / fused.grad.abs().max(), infrared, visible)
+    assert after < before
 
 
 def test_enough_correlation_of_differences_ends_the_loss() -> None:

@@ -1,11 +1,12 @@
 """Recipes on the command line: every field is an option, a misspelt one is an error with a suggestion."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from segmif.checks import InputError
-from segmif.train.config import Recipe, from_dict, plan, to_dict
+from segmif.train.config import Recipe, StageConfig, from_dict, option_of, plan, to_dict
 from segmif.train.options import describe_options, describe_recipes, option_names, override
 from segmif.train.recipes import RECIPES, recipe
 
@@ -90,6 +91,15 @@ def test_reference_has_the_numbers_of_the_authors() -> None:
     assert phases[13].schedule_offset == 60000
     assert (phases[2].stage.augment.crop, phases[3].stage.augment.crop, phases[2].stage.batch) == (320, 480, 2)
     assert (reference.loss.segmentation, reference.loss.round_factor, reference.loss.temperature) == (0.8, 0.4, 1000.0)
+
+
+def test_a_judged_fusion_stage_may_come_after_everything() -> None:
+    stage = StageConfig(steps=2)
+    made = replace(recipe("smoke"), last_fusion=stage)
+    phases = plan(made)
+    last = [(phase.name, option_of(phase)) for phase in phases[-2:]]
+    assert last == [("joint-3", "joint"), ("fusion-4", "last-fusion")]
+    assert [option_of(phase) for phase in phases[:3]] == ["first-fusion", "segmentation", "fusion"]
 
 
 def test_no_recipe_trains_on_a_test_set() -> None:

@@ -10,7 +10,12 @@ from segmif.losses.fusion import (
     source_ssim_loss,
     ssim,
 )
-from segmif.losses.information import difference_correlation_loss, edge_transfer_loss, vif_loss
+from segmif.losses.information import (
+    difference_correlation_loss,
+    edge_transfer_loss,
+    mutual_information_loss,
+    vif_loss,
+)
 from segmif.losses.segmentation import segmentation_loss
 from segmif.losses.weighting import SEGMENTATION_FACTOR, DynamicTaskWeights, fusion_factor
 
@@ -25,6 +30,7 @@ __all__ = [
     "max_gradient_loss",
     "max_intensity_loss",
     "missing_gradient_loss",
+    "mutual_information_loss",
     "segmentation_loss",
     "sobel",
     "source_ssim_loss",

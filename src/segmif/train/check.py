@@ -56,6 +56,7 @@ def shortened(recipe: Recipe) -> Recipe:
         fusion=brief(recipe.fusion),
         segmentation=brief(recipe.segmentation),
         joint=brief(recipe.joint),
+        last_fusion=brief(recipe.last_fusion),
         data=replace(recipe.data, validation_limit=1),
         validate_every=0,
         export="last",

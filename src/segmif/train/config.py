@@ -99,7 +99,8 @@ class LossConfig:
 
     Fusion = `target` · (the paper's loss against the VSM-WLS target) + `intensity` · max-intensity + `gradient` ·
     max-gradient + `source_ssim` · (1 − SSIM with both sources) + `vif` · (1 − VIF) + `qabf` · (1 − Qabf) + `scd` ·
-    max(0, `scd_enough` − SCD) / 2 + `texture` · (what is missing of `texture_gain` times the stronger gradient).
+    max(0, `scd_enough` − SCD) / 2 + `mi` · (1 − MI / all that the sources hold) + `texture` · (what is missing of
+    `texture_gain` times the stronger gradient).
     Rounds after the first and joint training: w_f · fusion_factor · Fusion + w_s · `segmentation` · cross entropy,
     where fusion_factor is `round_factor` / k in round k and `joint_factor` in joint training, and (w_f, w_s) are
     dynamic (`temperature`) or 1. `class_weights` of the cross entropy by class name; others 1.
@@ -113,6 +114,7 @@ class LossConfig:
     qabf: float = 0.0
     scd: float = 0.0
     scd_enough: float = 2.0
+    mi: float = 0.0
     texture: float = 0.0
     texture_gain: float = 1.0
     segmentation: float = 0.8
@@ -132,7 +134,8 @@ class Recipe:
     `class_map` adding (theirs, ours). `encoder_start` names weights of the encoder alone.
     `rounds` counts (fusion, segmentation) rounds; `first_fusion` is the fusion stage of round 1, which has no
     segmentation in its loss, `fusion` that of the later ones; `segmentation_first` comes before the rounds, `joint`,
-    which trains both networks at once, after them. `interaction` off keeps the segmentation
+    which trains both networks at once, after them, and `last_fusion`, a fusion stage that the segmentation network
+    judges, at the end. `interaction` off keeps the segmentation
     loss out of the fusion network. `segment_input` is what the segmentation network sees. `ema` is the decay of the
     averaged weights that are validated and exported. `validate_every` 0 validates at the end of each stage only.
     """
@@ -149,6 +152,7 @@ class Recipe:
     fusion: StageConfig = field(default_factory=StageConfig)
     segmentation: StageConfig = field(default_factory=StageConfig)
     joint: StageConfig = field(default_factory=StageConfig)
+    last_fusion: StageConfig = field(default_factory=StageConfig)
     interaction: bool = True
     segment_input: Literal["fused", "infrared", "visible", "maximum"] = "fused"
     loss: LossConfig = field(default_factory=LossConfig)
@@ -170,13 +174,17 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One stage of one round, ready to run: phase `index` of the plan, 1-based round `round`."""
+    """One stage of one round, ready to run: phase `index` of the plan, 1-based round `round`.
+
+    `last` marks the fusion stage after everything.
+    """
 
     index: int
     kind: StageKind
     round: int
     stage: StageConfig
     schedule_offset: int = 0
+    last: bool = False
 
     @property
     def name(self) -> str:
@@ -187,18 +195,22 @@ class Phase:
 def plan(recipe: Recipe) -> list[Phase]:
     """The phases in order: per round fusion then segmentation, and joint training at the end.
 
-    `segmentation_first`, if it has steps, comes before everything as round 0.
+    `segmentation_first`, if it has steps, comes before everything as round 0, `last_fusion` after everything.
     """
     wanted: list[tuple[StageKind, int, StageConfig]] = [("segmentation", 0, recipe.segmentation_first)]
     for number in range(1, recipe.rounds + 1):
         wanted.append(("fusion", number, recipe.first_fusion if number == 1 else recipe.fusion))
         wanted.append(("segmentation", number, recipe.segmentation))
     wanted.append(("joint", recipe.rounds + 1, recipe.joint))
+    wanted.append(("fusion", recipe.rounds + 2, recipe.last_fusion))
     phases: list[Phase] = []
     for kind, number, stage in wanted:
         if stage.steps > 0:
             before = sum(phase.stage.steps for phase in phases if phase.kind == kind) if stage.count_on else 0
-            phases.append(Phase(index=len(phases), kind=kind, round=number, stage=stage, schedule_offset=before))
+            last = kind == "fusion" and number > recipe.rounds
+            phases.append(
+                Phase(index=len(phases), kind=kind, round=number, stage=stage, schedule_offset=before, last=last)
+            )
     if not phases:
         raise InputError(f"recipe {recipe.name!r} has nothing to do: give a stage steps, e.g. --joint.steps 1000")
     return phases
@@ -206,6 +218,8 @@ def plan(recipe: Recipe) -> list[Phase]:
 
 def option_of(phase: Phase) -> str:
     """The recipe's field that holds the settings of a phase, as on the command line."""
+    if phase.last:
+        return "last-fusion"
     if phase.kind == "fusion":
         return "first-fusion" if phase.round == 1 else "fusion"
     return "segmentation-first" if phase.kind == "segmentation" and phase.round == 0 else phase.kind

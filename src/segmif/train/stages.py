@@ -23,6 +23,7 @@ from segmif.losses import (
     max_gradient_loss,
     max_intensity_loss,
     missing_gradient_loss,
+    mutual_information_loss,
     segmentation_loss,
     source_ssim_loss,
     vif_loss,
@@ -180,6 +181,7 @@ def _fusion_loss(fused_luma: Tensor, batch: Batch, recipe: Recipe, *, first: boo
         (factors.vif, vif_loss),
         (factors.qabf, edge_transfer_loss),
         (factors.scd, partial(difference_correlation_loss, enough=factors.scd_enough)),
+        (factors.mi, mutual_information_loss),
         (factors.texture, partial(missing_gradient_loss, gain=factors.texture_gain)),
     ):
         if factor:
