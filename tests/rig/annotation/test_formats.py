@@ -50,7 +50,7 @@ def annotation_sets(draw, holes=False):
 
 @pytest.mark.parametrize("name", ["cvat", "labelme", "labelstudio", "coco", "segmif"])
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_polygons_come_back(name, data):
     annotations = data.draw(annotation_sets(holes=name == "segmif"))
     form = FORMATS[name]
@@ -62,7 +62,7 @@ def test_polygons_come_back(name, data):
 
 @pytest.mark.parametrize("name", ["panoptic", "voc", "labels"])
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_pixels_come_back(name, data):
     annotations = data.draw(annotation_sets(holes=True))
     form = FORMATS[name]

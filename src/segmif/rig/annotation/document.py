@@ -64,11 +64,6 @@ class Shape:
         _check_integer("band", self.band, 0, MAX_BAND)
         check_attributes(self.attributes)
 
-    @property
-    def rings(self) -> tuple[Ring, ...]:
-        """The outline, then the holes."""
-        return (self.points, *self.holes)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Document:

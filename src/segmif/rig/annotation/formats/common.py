@@ -97,11 +97,6 @@ def image_name(value: object, where: str) -> str:
     return value.replace("\\", "/").rpartition("/")[2].rpartition("?d=")[2]
 
 
-def read_only_extras(content: Fields) -> Fields:
-    """Our corner of a foreign object, empty where another program wrote it."""
-    return content.object(native.KEY)
-
-
 def file_with(files: Mapping[str, bytes], suffix: str, what: str) -> Sequence[str]:
     """Names of the files with this suffix; `InputError` where there is none."""
     found = [name for name in files if name.lower().endswith(suffix)]
