@@ -42,6 +42,7 @@ def write_cache(dataset: PairDataset, folder: Path) -> None:
             boxes = None if sample.boxes is None else boxes_to_json(sample.boxes)
             entries.append({"name": sample.name, "meta": dict(sample.meta), "boxes": boxes, "arrays": arrays})
         size = file.tell()
+        (folder / "index.json").unlink(missing_ok=True)  # that of an earlier cache does not fit these pixels
     classes = dataset.label_set.name if dataset.label_set else None
     write_json(folder / "index.json", {"format": _FORMAT, "classes": classes, "bytes": size, "samples": entries})
 

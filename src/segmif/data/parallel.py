@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.context import BaseContext
@@ -50,8 +52,17 @@ _shared: tuple[Callable[[PairDataset, int], Any], PairDataset] | None = None
 
 def _share(function: Callable[[PairDataset, int], Any], dataset: PairDataset) -> None:
     global _shared
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     cv2.setNumThreads(1)
     _shared = (function, dataset)
+
+
+def _end_with_parent() -> None:
+    """Without its parent, which may be killed at any time, a worker would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _call(index: int) -> Any:
