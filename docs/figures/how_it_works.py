@@ -15,15 +15,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sheet import FAINT, INK, IR, SEM, VIS, Diagram, panels  # noqa: E402
+from sheet import FAINT, INK, IR, SEM, VIS, Diagram, panels
 
-import segmif  # noqa: E402
-from segmif.color import luma, rgb_to_ycrcb  # noqa: E402
-from segmif.data.synthetic import example_scene  # noqa: E402
-from segmif.guide import make_guide  # noqa: E402
-from segmif.infer.attention_maps import attention_maps  # noqa: E402
-from segmif.losses import DynamicTaskWeights  # noqa: E402
-from segmif.models.blend import BASES  # noqa: E402
+import segmif
+from segmif.color import luma, rgb_to_ycrcb
+from segmif.data.synthetic import example_scene
+from segmif.guide import make_guide
+from segmif.infer.attention_maps import attention_maps
+from segmif.losses import DynamicTaskWeights
+from segmif.models.blend import BASES
 
 OUT = Path(__file__).parents[1] / "images"
 RUN = Path(__file__).parent / "segmif-lite-losses.csv"
@@ -55,7 +55,8 @@ def parts():
     infrared = scene.infrared.astype(np.float32) / 255
     chroma = np.stack([ycrcb[1], np.full_like(y, 0.5), ycrcb[2]], axis=2)
     return {
-        "infrared": scene.infrared, "visible": scene.visible, "luma": grey(y), "chroma": grey((chroma - 0.5) * 2.5 + 0.5),
+        "infrared": scene.infrared, "visible": scene.visible,
+        "luma": grey(y), "chroma": grey((chroma - 0.5) * 2.5 + 0.5),
         "vsm_wls": grey(make_guide("vsm_wls", infrared, y)), "maximum": grey(make_guide("maximum", infrared, y)),
         "fused": result.fused, "fused_luma": grey(luma(result.fused.astype(np.float32) / 255)),
         "labels": result.colour_labels(),
@@ -246,7 +247,9 @@ def attention(out: Path) -> None:
             axes[row, column].imshow(share, cmap="inferno", vmin=low, vmax=high)
             name = {"own": "own", "soam": "SoAM", "moam": "MoAM"}[source]
             axes[row, column].set_title(f"{name}: {low:.0%} to {high:.0%}", fontsize=10)
-        axes[3, column].set_xlabel(f"{modality}, level {number}", color=IR if modality == "infrared" else VIS, fontsize=11)
+        axes[3, column].set_xlabel(
+            f"{modality}, level {number}", color=IR if modality == "infrared" else VIS, fontsize=11
+        )
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])

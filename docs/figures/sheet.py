@@ -55,8 +55,17 @@ class Diagram:
         """A line through all points, with a head at the last."""
         style = (0, (3, 2)) if dashed else "-"
         xs, ys = zip(*path, strict=True)
-        self.axis.plot(xs[:-1], ys[:-1], color=colour, linewidth=width, linestyle=style, solid_joinstyle="round", zorder=1)
-        head = {"arrowstyle": "-|>", "color": colour, "linewidth": width, "linestyle": style, "shrinkA": 0, "shrinkB": 0}
+        self.axis.plot(
+            xs[:-1], ys[:-1], color=colour, linewidth=width, linestyle=style, solid_joinstyle="round", zorder=1
+        )
+        head = {
+            "arrowstyle": "-|>",
+            "color": colour,
+            "linewidth": width,
+            "linestyle": style,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        }
         self.axis.annotate("", path[-1], path[-2], arrowprops=head, zorder=1)
 
     def note(self, at: Point, text: str, *, colour: str = FAINT, ha: str = "center", size: float = 8.5) -> None:

@@ -39,7 +39,7 @@ def _root(
     pass
 
 
-_GROUPS: tuple[str, ...] = ("fuse", "serve", "data", "train", "evaluate", "speeding", "exporting", "rig")
+_GROUPS: tuple[str, ...] = ("fuse", "gallery", "serve", "data", "train", "evaluate", "speeding", "exporting", "rig")
 """Modules of this package, in the order of `segmif --help`; each adds its commands in `register(app)`."""
 
 for _group in _GROUPS:

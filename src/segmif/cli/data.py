@@ -241,19 +241,17 @@ def make_synthetic(
     """Write procedural road scenes: visible, infrared and labels, readable as `--dataset fmb`."""
     from segmif.checks import InputError
     from segmif.cli.progress import progress
+    from segmif.cli.sizes import parse_size
     from segmif.data.synthetic import write_dataset
 
-    try:
-        width, height = (int(part) for part in size.lower().split("x"))
-    except ValueError:
-        raise InputError(f"size {size!r} is not WIDTHxHEIGHT, such as 640x480") from None
+    height_width = parse_size(size)
     try:
         wanted = {name: float(share) for name, _, share in (one.rpartition(":") for one in having)}
     except ValueError:
         raise InputError(f"--having {' '.join(having)} is not CLASS:SHARE, such as truck:0.1") from None
     with progress("scenes", count) as shown:
         write_dataset(
-            out, count, seed=seed, size=(height, width), test_share=test_share, having=wanted,
+            out, count, seed=seed, size=height_width, test_share=test_share, having=wanted,
             progress=lambda *_: shown.advance(),
         )  # fmt: skip
     typer.echo(f"{count} scenes in {out}: segmif data check {out} --dataset fmb")

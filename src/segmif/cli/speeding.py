@@ -94,12 +94,10 @@ def _cpu() -> Any:
 
 
 def _size(text: str) -> tuple[int, int]:
-    from segmif.checks import InputError
+    from segmif.cli.sizes import parse_size
 
-    width, cross, height = text.partition("x")
-    if not (cross and width.isdecimal() and height.isdecimal()):
-        raise InputError(f"size {text!r}: write WIDTHxHEIGHT, e.g. 640x480")
-    return int(width), int(height)
+    height, width = parse_size(text)
+    return width, height
 
 
 def _table(entries: list[dict[str, Any]]) -> None:
