@@ -22,6 +22,7 @@ from segmif.models.encoders import Encoder, build_encoder, config_of
 from segmif.models.fusion import FusionNetwork
 from segmif.models.head import MLPHead
 from segmif.models.layers import exact, resize, size_of
+from segmif.models.size import least_parameters
 
 _DARKEST = 0.02
 """Added before the logarithm: five grey levels, so that the noise of black does not count."""
@@ -255,7 +256,10 @@ class SegMiF(nn.Module):
         """
         where, values, state = store.read(folder, revision=revision, **hub)
         try:
-            network = cls(SegMiFConfig.from_dict(values), encoder=encoder)
+            config = SegMiFConfig.from_dict(values)
+            if encoder is None:
+                store.check_size(least_parameters(config), state)
+            network = cls(config, encoder=encoder)
         except InputError as error:
             raise InputError(f"{where}/config.json: {error}") from error
         store.load_state(network, state, where=f"{where}/model.safetensors")

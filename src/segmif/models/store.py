@@ -137,3 +137,15 @@ def check_state(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], *, 
     found = [f"{len(keys)} tensors {kind} (first {keys[0]!r})" for kind, keys in problems.items() if keys]
     if found:
         raise InputError(f"{where}: does not fit this network: {', '.join(found)}; check the architecture and classes")
+
+
+def check_size(parameters: int, state: Mapping[str, Tensor]) -> None:
+    """Raise `InputError` if a network of at least so many parameters is larger than the tensors meant for it.
+
+    A stranger's configuration may ask for more memory than there is: this is found before any is taken.
+    """
+    held = sum(value.numel() for value in state.values())
+    if parameters > held:
+        raise InputError(
+            f"asks for a network of at least {parameters} parameters, {WEIGHTS_NAME} holds {held}; get both anew"
+        )
