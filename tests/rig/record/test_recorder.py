@@ -425,3 +425,32 @@ def test_mistakes_are_one_line(tmp_path, capsys, options, message):
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_recorded_material_goes_on_where_it_was(tmp_path):
+    """It is read from its beginning again: pairs that are there stay, and none is written twice."""
+    record(tmp_path / "whole", config=replace(QUICK, rate=5.0))
+    count = len(records(tmp_path / "whole"))
+    record(tmp_path / "cut", config=replace(QUICK, rate=5.0, pairs=3))
+    (tmp_path / "cut" / "recording.json").unlink()
+    summary = record(tmp_path / "cut", config=replace(QUICK, rate=5.0, resume=True))
+    assert (summary.written, summary.pairs) == (count - 3, count)
+    again = record(tmp_path / "cut", config=replace(QUICK, rate=5.0, resume=True))
+    assert (again.written, again.pairs) == (0, count)
+    assert records(tmp_path / "cut") == records(tmp_path / "whole")
+    assert verify(tmp_path / "cut") == []
+    assert [run["pairs"] for run in json.loads((tmp_path / "cut" / "recording.json").read_text())["runs"]] == [
+        count - 3,
+        0,
+    ]
+
+
+def test_a_finished_recording_is_not_exceeded(tmp_path):
+    other = SimulatedRig(seed=1, seconds=14, size=SIZE)  # as from a camera, nothing comes twice
+    record(tmp_path, config=replace(QUICK, pairs=3))
+    summary = record(tmp_path, other, config=replace(QUICK, pairs=3, resume=True))
+    assert (summary.reason, summary.written, summary.pairs) == ("all 3 pairs are there", 0, 3)
+    quota = replace(QUICK, schedule=parse_schedule("day every 1s max 2", place=(52.5, 13.4)))
+    record(tmp_path / "quota", config=quota)
+    summary = record(tmp_path / "quota", other, config=replace(quota, resume=True))
+    assert (summary.reason, summary.written) == ("every window of the schedule has its pairs", 0)

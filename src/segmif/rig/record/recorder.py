@@ -82,7 +82,7 @@ class Recorder:
         self._first_time: float | None = None
         self._now = 0.0
         self._utc: float | None = None
-        self._matched = self._written = 0
+        self._matched = self._written = self._known = 0
         self._lost: set[Band] = set()
         self._bands_checked = False
 
@@ -101,7 +101,7 @@ class Recorder:
             for band in BANDS:
                 self._tracks[band].unmatched = self._matcher.unmatched[band]
             try:
-                if self._written:
+                if self._written or self._known:
                     self._describe(reason)
             except InputError as error:  # a full disk; the manifest tells all that matters
                 self._say(f"warning: {error}")
@@ -251,6 +251,7 @@ class Recorder:
     def _keep(self, matches: list[Match]) -> None:
         for match in matches:
             self._matched += 1
+            self._check_complete()
             if self._chooser.wants(match, self._tracks["visible"].drops.period or 0.0):
                 self._write(match)
 
@@ -260,13 +261,20 @@ class Recorder:
             match, offset=self._keeper.offset, window=window.name if window else None, schedule=config.schedule,
             gps=self._gps,
         )  # fmt: skip
-        self._writer.write(infrared, match.visible.image, facts)
+        if not self._writer.write(infrared, match.visible.image, facts):
+            self._known += 1
+            return
         self._written += 1
         self._chooser.written()
         if self._viewer is not None:
             self._viewer.show(infrared, match.visible.image)
-        if config.pairs is not None and self._writer.count >= config.pairs:
-            raise _End(f"all {config.pairs} pairs are there")
+        self._check_complete()
+
+    def _check_complete(self) -> None:
+        """End when all that was asked for is there, be it from earlier runs."""
+        wanted = self._config.pairs
+        if wanted is not None and self._writer.count >= wanted:
+            raise _End(f"all {wanted} pairs are there")
         if self._chooser.finished:
             raise _End("every window of the schedule has its pairs")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmif.checks import InputError
+from segmif.claims import remove_left_over
 from segmif.io import Array, encode_image, make_output_folder, write_bytes
 from segmif.rig.record.display import stretch
 from segmif.rig.record.manifest import FILES, Manifest, Record, checksum, folder_of, sync_folder
@@ -90,6 +91,7 @@ class PairWriter:
         self.manifest = Manifest(folder, resume=resume)
         self._free = free
         self.earlier = self.manifest.records
+        self._known = {_identity(record) for record in self.earlier if record.get("visible_stamp") is not None}
         self.count = len(self.earlier)
         self.used = sum(int(record.get("bytes", 0)) for record in self.earlier)
         self.keys = tuple(key for key in FILES if key != "display" or formats.stretch != "none")
@@ -113,7 +115,7 @@ class PairWriter:
                 if temporary or (orphan and _number(path.stem) > self._number):
                     path.unlink()
                     removed += 1
-        return removed
+        return removed + remove_left_over(self.folder)
 
     def missing(self) -> list[str]:
         """Files of earlier pairs that are gone or of another size than they were."""
@@ -124,8 +126,14 @@ class PairWriter:
             if record.get(key) and not _has_size(self.folder / record[key], record.get(f"{key}_bytes"))
         ]
 
-    def write(self, infrared: Array, visible: Array, facts: Record) -> Record:
+    def write(self, infrared: Array, visible: Array, facts: Record) -> bool:
         """Write a pair; `facts` are added to its record.
+
+        A pair of an earlier run, the same pictures with the same time stamps, is left as it is: recorded material is
+        read from its beginning when a recording of it goes on.
+
+        Returns:
+            Whether it was written.
 
         Raises:
             DiskFull: there is no room; nothing of the pair is left.
@@ -144,10 +152,12 @@ class PairWriter:
             record[f"{key}_sha256"] = checksum(data[key]) if there else None
         size = sum(map(len, data.values()))
         record |= {"bytes": size, **facts}
+        if _identity(record) in self._known:
+            return False
         self._check_room(size)
         self._commit(record, data)
         self._count(record)
-        return record
+        return True
 
     def _count(self, record: Record) -> None:
         self._number += 1
@@ -199,6 +209,11 @@ class PairWriter:
     def close(self) -> None:
         """Let others write the manifest."""
         self.manifest.close()
+
+
+def _identity(record: Record) -> tuple[object, ...]:
+    keys = ("infrared_stamp", "visible_stamp", "infrared_sha256", "visible_sha256")
+    return tuple(record.get(key) for key in keys)
 
 
 def _number(name: str) -> int:
