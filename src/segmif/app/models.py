@@ -19,13 +19,16 @@ class Models:
         names: shipped names, folders or Hub ids; the first is the default. Empty: all shipped ones.
         device: as for `segmif.load`.
         dtype: likewise.
+        backend: likewise.
 
     Raises:
         InputError: two of one name, none at all, or one given by name that cannot be loaded.
     """
 
-    def __init__(self, names: Sequence[str] = (), *, device: str = "auto", dtype: str = "auto") -> None:
-        self._device, self._dtype = device, dtype
+    def __init__(
+        self, names: Sequence[str] = (), *, device: str = "auto", dtype: str = "auto", backend: str | None = None
+    ) -> None:
+        self._options: dict[str, Any] = {"device": device, "dtype": dtype, "backend": backend}
         self._sources: dict[str, str] = {}
         for source in names or weights.SHIPPED:
             name = Path(source).name
@@ -56,7 +59,7 @@ class Models:
         """The model, loaded if need be; call it in the thread that computes."""
         name = self.check(name)
         if name not in self._loaded:
-            self._loaded[name] = load(self._sources[name], device=self._device, dtype=self._dtype)
+            self._loaded[name] = load(self._sources[name], **self._options)
         return self._loaded[name]
 
     def describe(self) -> list[dict[str, Any]]:
@@ -67,7 +70,7 @@ class Models:
         record = weights.SHIPPED.get(source)
         if name in self._loaded:
             model = self._loaded[name]
-            label_set, guide = model.label_set, model.network.config.guide
+            label_set, guide = model.label_set, model.guide_kind
         else:
             assert record is not None, "only shipped models are left unloaded"
             config = SegMiFConfig.from_dict(store.read_config(weights.SHIPPED_FOLDER / record.config))

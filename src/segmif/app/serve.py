@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> Guard:
     Raises:
         InputError: a model cannot be loaded.
     """
-    models = Models(settings.models, device=settings.device, dtype=settings.dtype)
+    models = Models(settings.models, device=settings.device, dtype=settings.dtype, backend=settings.backend)
     service = Service(settings=settings, models=models, worker=Worker(), jobs=Jobs())
     mimetypes.add_type("text/javascript", ".js")  # some systems' tables say otherwise, and nosniff would refuse it
     app = FastAPI(

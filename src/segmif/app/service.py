@@ -20,6 +20,7 @@ class Settings:
         models: shipped names, folders or Hub ids, the first the default; empty: all shipped ones.
         device: as for `segmif.load`.
         dtype: likewise.
+        backend: likewise.
         max_body: bytes of a pair.
         max_archive: bytes of an archive or of two videos.
         max_pixels: of a picture.
@@ -31,6 +32,7 @@ class Settings:
     models: tuple[str, ...] = ()
     device: str = "auto"
     dtype: str = "auto"
+    backend: str | None = None
     max_body: int = 64 * MEGABYTE
     max_archive: int = 512 * MEGABYTE
     max_pixels: int = 12_000_000

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segmif.checks import InputError, InputWarning, unknown
@@ -95,7 +95,7 @@ class _Work:
         here = engine.name == "local"
         # The workers of a cluster load it themselves: here it tells what it gives, and that it can be had.
         device, dtype = (request.device, request.dtype) if here else ("cpu", "float32")
-        self.model = load(request.model, device=device, dtype=dtype)
+        self.model = load(request.model, device=device, dtype=dtype, backend=request.backend if here else None)
         self.options = Options(
             outputs=tuple(o for o in request.outputs if self.model.classes or o not in ("labels", "overlay")),
             guide=_same_anywhere(request.guide),
@@ -159,6 +159,8 @@ class _Work:
             return
         request, engine = self.request, self.engine
         recipe = Recipe(model=_same_anywhere(request.model), device=request.device, dtype=request.dtype)
+        if request.backend:
+            recipe = replace(recipe, backend=request.backend)
         cluster = Cluster(address=engine.address, workers=engine.workers, threads=engine.threads or 1)
         given = (request.infrared, request.visible, recipe.model, self.options.guide)
         shared = [Path(each) for each in given if each is not None and Path(each).exists()]

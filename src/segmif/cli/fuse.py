@@ -25,13 +25,18 @@ def fuse(
     out: Path = typer.Option(
         ..., "-o", "--out", help="Folder for the results; for a single pair or video also a file."
     ),
-    model: str | None = typer.Option(None, help="Shipped name, folder or Hub id; default: the best one shipped."),
+    model: str | None = typer.Option(
+        None, help="Shipped name, folder, Hub id or exported file; default: the best one shipped."
+    ),
     guide: str | None = typer.Option(
         None,
         help="vsm_wls, visible, average, maximum, a picture or a folder of them; default: the model's own.",
     ),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps ..."),
     dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),
+    backend: str | None = typer.Option(
+        None, help="eager, compile, onnxruntime, openvino, cuda-graphs, or auto: measures them once; default: eager."
+    ),
     overlay: bool = typer.Option(False, "--overlay", help="Also write the fused picture with coloured labels."),
     panel: bool = typer.Option(False, "--panel", help="Also write infrared, visible, fused and labels side by side."),
     align: bool = typer.Option(False, "--align", help="First register each infrared picture to its visible one."),
@@ -84,8 +89,9 @@ def fuse(
     wanted = ["fused", "labels", *["overlay"] * overlay, *["panel"] * panel]
     request = fusing.Request(
         infrared=infrared, visible=visible, out=out, model=model, guide=guide, device=device, dtype=dtype,
-        outputs=tuple(wanted), align=align, recursive=recursive, resume=resume, limit=limit, batch_size=batch_size,
-        max_latency=None if max_latency is None else max_latency / 1000, stabilise=stabilise, flicker=flicker,
+        backend=backend, outputs=tuple(wanted), align=align, recursive=recursive, resume=resume, limit=limit,
+        batch_size=batch_size, stabilise=stabilise, flicker=flicker,
+        max_latency=None if max_latency is None else max_latency / 1000,
     )  # fmt: skip
     where = clustering.Engine(name=engine, address=address, workers=workers, threads=threads)
     return clustering.run(request, where) if clustering.in_jobs(request, where) else fusing.run(request)
@@ -93,14 +99,19 @@ def fuse(
 
 def demo(
     out: Path = typer.Option(Path("segmif-demo"), "-o", "--out", help="Folder for the pictures."),
-    model: str | None = typer.Option(None, help="Shipped name, folder or Hub id; default: the best one shipped."),
+    model: str | None = typer.Option(
+        None, help="Shipped name, folder, Hub id or exported file; default: the best one shipped."
+    ),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps ..."),
     dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),
+    backend: str | None = typer.Option(
+        None, help="eager, compile, onnxruntime, openvino, cuda-graphs, or auto: measures them once; default: eager."
+    ),
 ) -> int:
     """Fuse and label three embedded scenes (day, night, fog), offline; says where the pictures are."""
     from segmif.cli.showing import run_demo
 
-    return run_demo(out, model=model, device=device, dtype=dtype)
+    return run_demo(out, model=model, device=device, dtype=dtype, backend=backend)
 
 
 def models() -> int:

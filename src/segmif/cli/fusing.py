@@ -49,6 +49,7 @@ class Request:
     max_latency: float | None = None
     stabilise: bool = False
     flicker: bool = False
+    backend: str | None = None
 
 
 @dataclass
@@ -81,7 +82,7 @@ def run(request: Request) -> int:
     with warnings.catch_warnings(), claim(places.folder, shared=True, below=request.recursive):
         warnings.simplefilter("ignore", InputWarning)  # said once each by `Account.note`
         warnings.filterwarnings("ignore", module="PIL")  # what matters about a file is in our own one line
-        model = load(request.model, device=request.device, dtype=request.dtype)
+        model = load(request.model, device=request.device, dtype=request.dtype, backend=request.backend)
         outputs = tuple(o for o in request.outputs if model.classes or o not in ("labels", "overlay"))
         if pairs.rate is None:
             return _run_pictures(request, pairs, model, places, outputs)

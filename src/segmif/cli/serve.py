@@ -18,6 +18,9 @@ def serve(
     ),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps ..."),
     dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),
+    backend: str | None = typer.Option(
+        None, help="eager, compile, onnxruntime, openvino, cuda-graphs, or auto: measures them once; default: eager."
+    ),
     allow_host: list[str] | None = typer.Option(
         None, help="Name under which the page may be asked for, such as your proxy's; may be repeated."
     ),
@@ -46,6 +49,7 @@ def serve(
         models=tuple(model or ()),
         device=device,
         dtype=dtype,
+        backend=backend,
         max_body=max_upload * MEGABYTE,
         max_archive=max_archive * MEGABYTE,
         max_pixels=round(max_megapixels * 1e6),

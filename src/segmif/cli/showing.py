@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 _OUTPUTS = ("fused", "labels", "overlay", "panel")
 
 
-def run_demo(out: Path, *, model: str | None, device: str, dtype: str) -> int:
+def run_demo(out: Path, *, model: str | None, device: str, dtype: str, backend: str | None = None) -> int:
     """Fuse and label the embedded scenes; print where the pictures are."""
     from segmif.data.synthetic import EXAMPLES, example_scene
     from segmif.infer import load
 
     folder = make_output_folder(out)
-    network = load(model, device=device, dtype=dtype)
+    network = load(model, device=device, dtype=dtype, backend=backend)
     rows = []
     for name in EXAMPLES:
         scene = example_scene(name)

@@ -19,6 +19,10 @@ PREPROCESSING = (
 )
 
 
+_SECTION = "segmif"
+"""Of an OpenVINO file's rt_info."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Description:
     """The metadata of an exported file.
@@ -99,17 +103,34 @@ def describe(network: SegMiF, *, name: str, guide: str | None) -> Description:
 
 
 def read_description(path: str | os.PathLike[str]) -> Description:
-    """The description of an ONNX file; extra `onnx`.
+    """The description of an exported file: ONNX (extra `onnx`) or, with the suffix .xml, OpenVINO (extra `openvino`).
 
     Raises:
         InputError: missing, damaged, or not one of ours.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; check the path")
+    read = _openvino_strings if Path(path).suffix.lower() == ".xml" else _onnx_strings
+    return Description.from_strings(read(path), where=str(path))
+
+
+def _onnx_strings(path: str | os.PathLike[str]) -> dict[str, str]:
     onnx = require_extra("onnx", "onnx")
     try:
         model = onnx.load(os.fspath(path), load_external_data=False)
     except Exception as error:  # protobuf's own class, which differs among its versions
         raise InputError(f"{path}: is not a readable ONNX file; export the model again") from error
-    values = {entry.key: entry.value for entry in model.metadata_props}
-    return Description.from_strings(values, where=str(path))
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _openvino_strings(path: str | os.PathLike[str]) -> dict[str, str]:
+    openvino = require_extra("openvino", "openvino")
+    if not Path(path).with_suffix(".bin").is_file():
+        raise InputError(f"{path}: its weights {Path(path).stem}.bin are not beside it; copy both files")
+    try:
+        model = openvino.Core().read_model(os.fspath(path))
+    except Exception as error:  # RuntimeError and others, by version
+        raise InputError(f"{path}: is not a readable OpenVINO model; export the model again") from error
+    if not model.has_rt_info([_SECTION]):
+        return {}
+    return {key: str(value.astype(str)) for key, value in model.get_rt_info([_SECTION]).value.items()}

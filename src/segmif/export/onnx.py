@@ -52,18 +52,29 @@ def to_onnx(
         InputError: no such guide, the extra is not installed, or the file cannot be written.
     """
     onnx = require_extra("onnx", "onnx")
+    model, inputs = build(network, name=name, guide=guide)
+    onnx.checker.check_model(model)
+    with atomic_path(path) as temporary:
+        onnx.save(model, os.fspath(temporary))
+    return inputs
+
+
+def build(network: SegMiF, *, name: str, guide: str | None = None, labels: bool = True) -> tuple[Any, tuple[str, ...]]:
+    """The ONNX model in memory and the names of its inputs; arguments and errors as `to_onnx`.
+
+    Args:
+        labels: off, `labels` and `confidence` are left out; making them costs as much as the network itself.
+    """
+    onnx = require_extra("onnx", "onnx")
     require_extra("onnxscript", "onnx")
     chosen = choose_guide(network, guide)
-    graph = Graph(network, guide=chosen).eval()
+    graph = Graph(network, guide=chosen, labels=labels).eval()
     with _quiet():
         model = _trace(graph)
     strings = describe(network, name=name, guide=chosen).to_strings()
     onnx.helper.set_model_props(model, strings)
     model.producer_name, model.producer_version = "segmif", strings["segmif_version"]
-    onnx.checker.check_model(model)
-    with atomic_path(path) as temporary:
-        onnx.save(model, os.fspath(temporary))
-    return graph.input_names
+    return model, graph.input_names
 
 
 def choose_guide(network: SegMiF, guide: str | None) -> str | None:

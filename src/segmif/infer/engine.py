@@ -18,7 +18,7 @@ from torch import Tensor
 from segmif.checks import InputError, unknown
 from segmif.color import luma, rgb_to_ycrcb, ycrcb_to_rgb
 from segmif.infer.allocator import keep_freed_memory
-from segmif.infer.backends import Backend, make_backend
+from segmif.infer.backends import GRAPH_BACKENDS, Backend, make_backend, precisions
 from segmif.infer.backends.native import precision
 from segmif.infer.inputs import PreparedPair, Unit, resample
 from segmif.infer.tiling import Limits, SharedContexts, reduced_size, upsampled, windows
@@ -39,13 +39,15 @@ _Raw = tuple[Tensor, Tensor | None]
 """RGB (3, H, W) and logits (K, h, w)."""
 
 
-def choose_device(device: str | torch.device = "auto") -> torch.device:
-    """The device of that name; "auto": a CUDA GPU, else Apple's, else the CPU.
+def choose_device(device: str | torch.device = "auto", *, backend: str = "eager") -> torch.device:
+    """The device of that name; "auto": a CUDA GPU, else Apple's, else the CPU, as far as the back end runs on it.
 
     Raises:
         InputError: no such device here.
     """
     if device == "auto":
+        if backend in GRAPH_BACKENDS:
+            return torch.device("cpu")
         mps = torch.backends.mps.is_available()
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
     try:
@@ -57,14 +59,15 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
     return chosen
 
 
-def choose_dtype(dtype: str | torch.dtype = "auto", *, device: torch.device) -> torch.dtype:
-    """The precision of that name; "auto": bfloat16 where the hardware computes in it, else float32.
+def choose_dtype(dtype: str | torch.dtype = "auto", *, device: torch.device, backend: str = "eager") -> torch.dtype:
+    """The precision of that name; "auto": bfloat16 where hardware and back end compute in it, else float32.
 
     Raises:
         InputError: no such precision, or float16 on a CPU.
     """
     if dtype == "auto":
-        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
+        possible = torch.bfloat16 in precisions(backend) and _has_bfloat16(device)
+        return torch.bfloat16 if possible else torch.float32
     if isinstance(dtype, str):
         if dtype not in _DTYPES:
             raise unknown("dtype", dtype, ["auto", *_DTYPES])
@@ -86,59 +89,37 @@ def _has_bfloat16(device: torch.device) -> bool:
     return any(bool(capabilities.get(name)) for name in ("amx_bf16", "avx512_bf16"))
 
 
-class Engine:
-    """A network ready to run on one device.
+class WholePictures:
+    """Runs pairs through a back end, each picture at once.
 
     Args:
-        network: put on `device`, in eval mode; its weights stay float32, autocast chooses what runs in `dtype`.
-        device: where to.
-        dtype: float32, bfloat16 or float16.
-        backend: what runs it on whole pictures, one of `segmif.infer.backends.BACKENDS`. Windows of larger ones are
-            always run by PyTorch as it is.
-
-    Raises:
-        InputError: the back end is not installed, or not for this device or dtype.
+        backend: what runs them.
+        needs_guide: whether it must be given a guide.
     """
 
-    def __init__(self, network: SegMiF, *, device: torch.device, dtype: torch.dtype, backend: str = "eager") -> None:
-        self.network: SegMiF = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self.device = device
-        self.dtype = dtype
-        if device.type == "cpu":
-            keep_freed_memory()
-        self.backend: Backend = make_backend(backend, self.network, device=device, dtype=dtype)
+    def __init__(self, backend: Backend, *, needs_guide: bool) -> None:
+        self.backend = backend
+        self.device, self.dtype = backend.device, backend.dtype
+        self.needs_guide = needs_guide
         self.limits = Limits()
-
-    @property
-    def needs_guide(self) -> bool:
-        """Whether the network looks at a guide at all."""
-        return self._shared or self.network.config.attention != "none"
 
     def view_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """The (height, width) at which the network sees the whole of a picture, and wants its guide."""
-        if self._fits(size):
-            return size
-        return reduced_size(size, self.limits.segment if self._shared else self.limits.view)
-
-    @property
-    def _shared(self) -> bool:
-        return self.network.config.layout == "shared"
+        return size
 
     def _fits(self, size: tuple[int, int]) -> bool:
-        return size[0] * size[1] <= (self.limits.segment if self._shared else self.limits.whole)
+        return size[0] * size[1] <= self.limits.segment
 
     def run(self, pairs: Sequence[PreparedPair], refine: Refine | None = None) -> list[Pixels]:
         """Fuse and segment pairs of one size; `refine` may change the logits before labels are read from them.
 
         Raises:
-            InputError: the device's memory is too small.
+            InputError: the device's memory is too small, or the picture is larger than an exported file is run at.
         """
         with torch.inference_mode(), _memory_errors(pairs[0].size):
             if self._fits(pairs[0].size):
                 return _all_pixels(pairs, self._run_whole(pairs), refine)
-            with precision(self.device, self.dtype):
-                in_windows = self._blend_in_windows if self._shared else self._run_in_windows
-                return _all_pixels(pairs, map(in_windows, pairs), refine)
+            return _all_pixels(pairs, self._run_large(pairs), refine)
 
     def _batch(self, pictures: Sequence[Unit]) -> Tensor:
         """Grey (H, W) or RGB (H, W, 3) pictures as (B, C, H, W) on the device."""
@@ -153,6 +134,56 @@ class Engine:
             self._batch(guides) if guides else None,
         )
         return zip(fused, logits if logits is not None else [None] * len(pairs), strict=True)
+
+    def _run_large(self, pairs: Sequence[PreparedPair]) -> Iterable[_Raw]:
+        height, width = pairs[0].size
+        raise InputError(
+            f"{pairs[0].name} is {width}x{height}, and an exported file is run on whole pictures of "
+            f"{self.limits.segment / 1e6:.1f} megapixels at most: load the model itself, which goes window by window, "
+            "or raise model.limits"
+        )
+
+
+class Engine(WholePictures):
+    """A network ready to run on one device, whole or window by window.
+
+    Args:
+        network: put on `device`, in eval mode; its weights stay float32, autocast chooses what runs in `dtype`.
+        device: where to.
+        dtype: float32, bfloat16 or float16.
+        backend: what runs it on whole pictures, one of `segmif.infer.backends.BACKENDS`. Windows of larger ones are
+            always run by PyTorch as it is.
+
+    Raises:
+        InputError: the back end is not installed, or not for this device or dtype.
+    """
+
+    def __init__(self, network: SegMiF, *, device: torch.device, dtype: torch.dtype, backend: str = "eager") -> None:
+        self.network: SegMiF = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        if device.type == "cpu":
+            keep_freed_memory()
+        config = network.config
+        super().__init__(
+            make_backend(backend, self.network, device=device, dtype=dtype),
+            needs_guide=config.layout == "shared" or config.attention != "none",
+        )
+
+    def view_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """See `WholePictures.view_size`."""
+        if self._fits(size):
+            return size
+        return reduced_size(size, self.limits.segment if self._shared else self.limits.view)
+
+    @property
+    def _shared(self) -> bool:
+        return self.network.config.layout == "shared"
+
+    def _fits(self, size: tuple[int, int]) -> bool:
+        return size[0] * size[1] <= (self.limits.segment if self._shared else self.limits.whole)
+
+    def _run_large(self, pairs: Sequence[PreparedPair]) -> Iterable[_Raw]:
+        with precision(self.device, self.dtype):
+            yield from map(self._blend_in_windows if self._shared else self._run_in_windows, pairs)
 
     def _run_in_windows(self, pair: PreparedPair) -> _Raw:
         network, view = self.network, self.view_size(pair.size)

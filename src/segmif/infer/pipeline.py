@@ -15,7 +15,11 @@ import numpy.typing as npt
 import torch
 
 from segmif.checks import InputError, InputWarning, unknown
-from segmif.infer.engine import Engine, Pixels, Refine, choose_device, choose_dtype
+from segmif.export import read_description
+from segmif.export.graph import GUIDE_INPUT
+from segmif.infer.backends import GRAPH_BACKENDS, Backend, check_backend, check_device
+from segmif.infer.backends.exported import SUFFIXES, make_file_backend
+from segmif.infer.engine import Engine, Pixels, Refine, WholePictures, choose_device, choose_dtype
 from segmif.infer.inputs import Guide, Picture, PreparedPair, Unit, guide_maker, prepare, resample
 from segmif.infer.result import Result
 from segmif.infer.stabilise import Stabiliser
@@ -36,9 +40,16 @@ class Model:
         dtype: "auto", "float32", "bfloat16" or "float16".
         backend: what runs the network, one of `segmif.infer.backends.BACKENDS`.
 
+    Attributes:
+        name: as given.
+        label_set: names and colours of the classes; None for a fusion-only model.
+        guide_kind: the guide the weights were trained with.
+
     Raises:
         InputError: no such device, dtype or back end here.
     """
+
+    engine: WholePictures
 
     def __init__(
         self,
@@ -49,19 +60,71 @@ class Model:
         dtype: str | torch.dtype = "auto",
         backend: str = "eager",
     ) -> None:
-        chosen = choose_device(device)
+        chosen = choose_device(device, backend=backend)
+        computed = choose_dtype(dtype, device=chosen, backend=check_backend(backend))
         self.name = name
-        self.engine = Engine(network, device=chosen, dtype=choose_dtype(dtype, device=chosen), backend=backend)
+        self.engine = Engine(network, device=chosen, dtype=computed, backend=backend)
         self.label_set = _label_set(network)
+        self.guide_kind: str | None = network.config.guide
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
+        backend: str | None = None,
+    ) -> Model:
+        """A model around a file that `segmif export` wrote; it has no `network`.
+
+        Args:
+            path: .onnx (extra `onnx`) or .xml (extra `openvino`).
+            device: "auto" or "cpu".
+            dtype: "auto", "float32", or "bfloat16" with OpenVINO.
+            backend: "onnxruntime", "openvino" or "auto"; None: the usual one of its kind.
+
+        Raises:
+            InputError: a missing or damaged file, one of another program, or a back end, device or dtype that cannot
+                run it.
+        """
+        path = Path(path)
+        description = read_description(path)
+        runtime = backend or SUFFIXES[path.suffix.lower()][0]
+        check_device(GRAPH_BACKENDS[0] if runtime == "auto" else check_backend(runtime), place := _processor(device))
+        computed = choose_dtype(dtype, device=place, backend=runtime)
+        engine = WholePictures(
+            make_file_backend(path, backend, dtype=computed), needs_guide=description.guide_source == GUIDE_INPUT
+        )
+        return cls.around(engine, name=path.stem, label_set=description.label_set, guide_kind=description.guide)
+
+    @classmethod
+    def around(cls, engine: WholePictures, *, name: str, label_set: LabelSet | None, guide_kind: str | None) -> Model:
+        """A model around anything that runs pairs; arguments as the attributes of this class."""
+        model = cls.__new__(cls)
+        model.engine, model.name, model.label_set, model.guide_kind = engine, name, label_set, guide_kind
+        return model
 
     def __repr__(self) -> str:
         dtype = str(self.engine.dtype).removeprefix("torch.")
-        return f"Model({self.name!r}, {len(self.classes)} classes, {dtype} on {self.engine.device})"
+        backend = "" if self.backend.name == "eager" else f" by {self.backend.name}"
+        return f"Model({self.name!r}, {len(self.classes)} classes, {dtype} on {self.engine.device}{backend})"
 
     @property
     def network(self) -> SegMiF:
-        """The network itself."""
+        """The network itself.
+
+        Raises:
+            InputError: the model is an exported file, which holds none.
+        """
+        if not isinstance(self.engine, Engine):
+            raise InputError(f"{self.name}: is an exported file, without the network itself; load the model it is of")
         return self.engine.network
+
+    @property
+    def backend(self) -> Backend:
+        """What runs the network; of "auto", `chosen` names the back end it found, `milliseconds` what it measured."""
+        return self.engine.backend
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -169,8 +232,12 @@ class Model:
 
     def _with_guide(self, pair: PreparedPair, guide: Guide) -> PreparedPair:
         if not self.engine.needs_guide:
+            if guide is not None and self.guide_kind is not None and not isinstance(self.engine, Engine):
+                raise InputError(
+                    f"the guide of {self.name} is made inside the file: leave it out, or export with --guide input"
+                )
             return pair
-        maker = guide_maker(guide, self.network.config.guide, pair.name)
+        maker = guide_maker(guide, self.guide_kind or "average", pair.name)
         view = self.engine.view_size(pair.size)
         infrared, visible = (p if p.shape[:2] == view else resample(p, view) for p in (pair.infrared, pair.visible))
         return replace(pair, guide=maker(infrared, visible))
@@ -204,6 +271,11 @@ def _warn(result: Result, *, stacklevel: int) -> None:
         warnings.warn(f"{result.name}: {note}", InputWarning, stacklevel=stacklevel)
 
 
+def _processor(device: str | torch.device) -> torch.device:
+    """Where exported files run."""
+    return torch.device("cpu") if device == "auto" else choose_device(device)
+
+
 def _label_set(network: SegMiF) -> LabelSet | None:
     config = network.config
     if config.num_classes is None:
@@ -216,15 +288,16 @@ def load(
     *,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
-    backend: str = "eager",
+    backend: str | None = None,
 ) -> Model:
-    """A model by the name of a shipped one, a local folder, or a Hugging Face Hub id "owner/name".
+    """A model by the name of a shipped one, a local folder, an exported file, or a Hugging Face Hub id "owner/name".
 
     Args:
         name: None for the default, the best one shipped.
         device: "auto" takes a GPU if there is one.
         dtype: "auto" takes bfloat16 where the hardware computes in it, else float32.
-        backend: what runs the network, one of `segmif.infer.backends.BACKENDS`.
+        backend: what runs the network, one of `segmif.infer.backends.BACKENDS`; None: eager, and for an exported file
+            the run-time of its kind. See `Model.from_file` for those.
 
     Raises:
         InputError: no such model, files that are damaged, or no such device, dtype or back end here. Files that could
@@ -235,8 +308,10 @@ def load(
             raise InputError("this version ships no weights: give the folder or Hub id of a model")
         name = next(iter(weights.SHIPPED))
     text = os.fspath(name)
+    if Path(text).suffix.lower() in SUFFIXES:
+        return Model.from_file(text, device=device, dtype=dtype, backend=backend)
     network = weights.load_shipped(text) if text in weights.SHIPPED else SegMiF.from_pretrained(_folder(text))
-    return Model(network, name=Path(text).name, device=device, dtype=dtype, backend=backend)
+    return Model(network, name=Path(text).name, device=device, dtype=dtype, backend=backend or "eager")
 
 
 def _folder(name: str) -> str:
