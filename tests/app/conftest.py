@@ -1,5 +1,7 @@
 """A server with a tiny model, in this process and on a real socket."""
 
+import os
+import shutil
 import threading
 import time
 import warnings
@@ -18,6 +20,12 @@ from tests.tiny import tiny_network
 pytest.importorskip("fastapi", reason="needs the extra app: pip install 'segmif[app]'")
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra app: pip install 'segmif[app]'")
 
+CHROMIUM = os.environ.get("SEGMIF_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=2",
+]  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
@@ -29,6 +37,18 @@ class Files:
     def form(self, **changes: bytes) -> dict[str, tuple[str, bytes]]:
         """As httpx posts it."""
         return {name: (f"{name}.png", data) for name, data in {**vars(self), **changes}.items()}
+
+
+@pytest.fixture(scope="module")
+def browser():  # type: ignore[no-untyped-def]
+    """Headless Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: install it or set SEGMIF_CHROMIUM")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +95,17 @@ def address(settings, request: pytest.FixtureRequest) -> Iterator[str]:
 def png(height: int, width: int, seed: int = 0) -> bytes:
     """A grey picture of noise."""
     return io.encode_image(np.random.default_rng(seed).integers(0, 255, (height, width), np.uint8))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Two pairs to annotate."""
+    from segmif.data.synthetic import synthetic_scene
+    from segmif.labelsets import FMB
+    from segmif.rig.annotation.workspace import Workspace
+
+    for seed in (1, 2):
+        scene = synthetic_scene(seed, size=(96, 128), time="day")
+        io.write_image(tmp_path / "infrared" / f"{seed}.png", scene.infrared)
+        io.write_image(tmp_path / "visible" / f"{seed}.png", scene.visible)
+    return Workspace(tmp_path, label_set=FMB, author="Ada")

@@ -1,32 +1,17 @@
-"""The annotator's server, and its page in a real browser."""
+"""The annotator's server."""
 
 import json
-import os
-import threading
-import time
-from pathlib import Path
+from io import BytesIO
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from segmif import io
-from segmif.data.synthetic import synthetic_scene
-from segmif.labelsets import FMB
-from segmif.rig.annotation.workspace import Workspace
+from segmif.labelsets import FMB, MFNET
 
 pytest.importorskip("fastapi", reason="needs the extra app")
-from segmif.app.annotate import create_app
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    for seed in (1, 2):
-        scene = synthetic_scene(seed, size=(96, 128), time="day")
-        io.write_image(tmp_path / "infrared" / f"{seed}.png", scene.infrared)
-        io.write_image(tmp_path / "visible" / f"{seed}.png", scene.visible)
-    return Workspace(tmp_path, label_set=FMB, author="Ada")
+from segmif.app.annotate import Prediction, create_app
 
 
 @pytest.fixture
@@ -59,74 +44,77 @@ def test_only_pairs_and_only_our_page(client):
         assert io.decode_image(client.get(f"/api/pictures/{band}/1").content).shape[:2] == (96, 128)
 
 
-def until(page, expression, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not page.evaluate(f"!!({expression})"):
-        assert time.monotonic() < end, f"never became true: {expression}"
-        time.sleep(0.05)
+@pytest.fixture
+def ask(workspace):
+    """A client of a page with a model: (its prediction) -> client, and how often the model was asked."""
+    testclient = pytest.importorskip("fastapi.testclient", reason="needs httpx")
+    asked = []
+
+    def make(prediction):
+        def predict(infrared, visible):
+            asked.append((infrared.shape, visible.shape))
+            return prediction
+
+        return testclient.TestClient(create_app(workspace, predict=predict), base_url="http://127.0.0.1"), asked
+
+    return make
 
 
-@pytest.mark.browser
-def test_draw_and_correct_in_a_browser(workspace):
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    uvicorn = pytest.importorskip("uvicorn")
-    chromium = Path(os.environ.get("CHROMIUM", CHROMIUM))
-    if not chromium.exists():
-        pytest.skip(f"needs Chromium at {chromium}")
-    from segmif.cli.serving import address, listen
-
-    with listen("127.0.0.1", 0) as listener, playwright.sync_playwright() as driver:
-        server = uvicorn.Server(uvicorn.Config(create_app(workspace), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        browser = driver.chromium.launch(executable_path=str(chromium), args=list(FLAGS))
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        try:
-            walk_through(page, address(listener), workspace.folder / "1.json")
-        finally:
-            browser.close()
-            server.should_exit = True
-            thread.join(10)
-        assert not errors
+def test_the_model_fuses_and_draws_in_the_classes_of_the_project(ask):
+    labels = np.full((96, 128), MFNET.classes.index("car"), np.uint8)
+    labels[:40] = MFNET.classes.index("guardrail")  # FMB has no such class
+    fused = np.full((96, 128, 3), 77, np.uint8)
+    client, asked = ask(
+        Prediction(fused=fused, labels=labels, confidence=np.ones((96, 128), np.float32), label_set=MFNET)
+    )
+    (shape,) = client.post("/api/prelabel/1").json()["shapes"]
+    assert (shape["class"], shape["instance"]) == (FMB.classes.index("car"), 1)
+    assert sorted(shape["points"]) == [[0, 40], [0, 96], [128, 40], [128, 96]]
+    assert np.array_equal(io.decode_image(client.get("/api/pictures/fused/1").content), fused)
+    assert asked == [((96, 128), (96, 128, 3))], "one question serves both"
+    assert client.get("/api/project").json()["model"] is True
 
 
-def walk_through(page, url, file):
-    def screen(x, y):
-        box = page.locator("#canvas").bounding_box()
-        at = page.evaluate(f"annotator.view.toScreen([{x}, {y}])")
-        return box["x"] + at[0], box["y"] + at[1]
+def test_a_model_that_only_fuses_says_so(ask):
+    client, _ = ask(Prediction(fused=np.zeros((96, 128, 3), np.uint8)))
+    answer = client.post("/api/prelabel/1")
+    assert (answer.status_code, answer.json()["error"]) == (
+        422, "this model only fuses: start with a --model that has classes"
+    )  # fmt: skip
 
-    def saved():
-        until(page, "!annotator.save.dirty")
-        return json.loads(file.read_text())["shapes"]
 
-    page.goto(url)
-    until(page, "window.annotator?.store")
-    page.keyboard.press("n")
-    for corner in ((20, 20), (60, 20), (60, 50), (20, 50)):
-        page.mouse.click(*screen(*corner))
-    page.keyboard.press("Enter")
-    page.keyboard.press("g")  # car
-    (shape,) = saved()
-    assert (shape["class"], shape["instance"], len(shape["points"])) == (9, 1, 4)
-    assert abs(shape["points"][2][0] - 60) < 0.5
-    page.keyboard.press("Control+z")
-    page.keyboard.press("Control+z")
-    assert saved() == []
-    page.keyboard.press("Control+Shift+z")
-    page.keyboard.press("Control+Shift+z")
-    assert saved() == [shape]
-    page.reload()
-    until(page, "window.annotator?.store?.shapes.length === 1")
-    page.mouse.click(*screen(40, 35))
-    page.mouse.move(*screen(60, 50))
-    page.mouse.down()
-    page.mouse.move(*screen(80, 70), steps=4)
-    page.mouse.up()
-    assert abs(saved()[0]["points"][2][0] - 80) < 0.5
-    for key, band in (("2", "infrared"), ("3", "fused"), ("1", "visible")):
-        page.keyboard.press(key)
-        until(page, f"annotator.view.bitmaps.{band}")
-        assert page.evaluate("annotator.band") == band
+def test_deep_infrared_of_another_size_is_shown_and_fused(workspace):
+    testclient = pytest.importorskip("fastapi.testclient", reason="needs httpx")
+    path = workspace.root / "infrared" / "1.png"
+    io.write_image(path, np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 20)
+    io.write_image(workspace.root / "visible" / "1.png", np.full((96, 128), 90, np.uint8))  # a grey camera
+    client = testclient.TestClient(create_app(workspace), base_url="http://127.0.0.1")
+    shown = io.decode_image(client.get("/api/pictures/infrared/1").content)
+    assert (shown.dtype, shown.shape, int(shown.max())) == (np.uint8, (48, 64), 255)
+    fused = io.decode_image(client.get("/api/pictures/fused/1").content)
+    assert fused.shape == (96, 128, 3)
+    assert fused.std() > 5, "what infrared shows is in it"
+
+
+def test_the_label_map_is_that_of_what_is_saved(client):
+    document = client.get("/api/documents/2").json()
+    document["shapes"] = [{"class": 9, "points": [[0, 0], [128, 0], [128, 48], [0, 48]]}]
+    client.put("/api/documents/2", json=document)
+    labels = np.asarray(Image.open(BytesIO(client.get("/api/labels/2").content)))
+    assert (np.unique(labels[:48]), np.unique(labels[48:])) == ([9], [255])
+    assert client.get("/api/pictures/thermal/2").status_code == 404
+    assert client.put("/api/documents/2", content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
+    assert client.get("/favicon.ico").status_code == 204
+    entries = client.get("/api/project").json()["pictures"]
+    assert entries == [{"name": "1", "shapes": 0, "done": False}, {"name": "2", "shapes": 1, "done": False}]
+
+
+def test_only_the_last_pictures_are_kept_in_memory(workspace, monkeypatch):
+    from segmif.app import annotate
+    from segmif.rig.annotation.prelabel import PrelabelOptions
+
+    monkeypatch.setattr(annotate, "_KEPT", 2)
+    pictures = annotate.Pictures(workspace, None, PrelabelOptions())
+    for name, band in (("1", "visible"), ("1", "infrared"), ("1", "visible"), ("2", "visible")):
+        pictures.png(name, band)
+    assert list(pictures._kept) == [("1", "visible"), ("2", "visible")]

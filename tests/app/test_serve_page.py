@@ -1,7 +1,5 @@
 """The page, in a real headless Chromium."""
 
-import os
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -10,23 +8,6 @@ import pytest
 from tests.app.conftest import Files
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = os.environ.get("SEGMIF_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=2",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: install it or set SEGMIF_CHROMIUM")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

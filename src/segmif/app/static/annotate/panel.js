@@ -124,11 +124,16 @@ export class Panel {
     const words = { saved: "saved", saving: "saving …", unsaved: "unsaved", loading: "loading …", problem: "not saved" };
     $("status").textContent = words[state];
     $("status").dataset.state = state;
-    if (state === "saved") this.message("");
-    if (state === "problem") this.message(error?.message || "the server does not answer; it is tried again");
+    if (state === "saved" && this.troubled) this.message("");
+    if (state === "problem") {
+      this.message(error?.message || "the server does not answer; it is tried again");
+      this.troubled = true;
+    }
   }
 
+  // A line over the picture. Only one about saving goes by itself when that works again.
   message(text, ...buttons) {
+    this.troubled = false;
     $("message").replaceChildren(text, ...buttons);
     $("message").hidden = !text;
   }

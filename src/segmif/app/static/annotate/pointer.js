@@ -6,7 +6,7 @@ const REACH = 8;
 const distance = ([ax, ay], [bx, by]) => Math.hypot(ax - bx, ay - by);
 
 export class Pointer {
-  // `editor` holds what is selected and drawn; see main.js.
+  // `editor` holds what is selected and drawn; see editor.js.
   constructor(canvas, view, editor) {
     Object.assign(this, { canvas, view, editor, drag: null });
     canvas.addEventListener("pointerdown", (event) => this.down(event));
