@@ -189,20 +189,22 @@ def _connection(ray: ModuleType, cluster: Cluster) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     address = cluster.address or os.environ.get("RAY_ADDRESS")
     if address is None:
         os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would starve workers beside anything else
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what users should know, they are told by us
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # pictures are nobody's business, nor is their number
         cores = max(os.cpu_count() or 1, (cluster.workers or 1) * cluster.threads)
-        ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+        wanted = {"address": "local", "num_cpus": cores, "include_dashboard": False}
     else:
         _knock(address)
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise InputError(f"the cluster at {address} cannot be joined ({reason}); see 'ray status' there") from error
+        wanted = {"address": address}
+    try:
+        ray.init(**wanted, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:  # Ray raises plain ones, too
+        reason = str(error).strip().partition("\n")[0]
+        what = "Ray cannot be started here" if address is None else f"the cluster at {address} cannot be joined"
+        raise InputError(f"{what} ({reason}); is the machine overloaded, its Ray of another version?") from error
     try:
         yield
     finally:
