@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.jobs import JOBS, Job, make_world, plain
+from tests.jobs import JOBS, Job, files, make_world, plain
 
 LIMIT = 300.0
 """Seconds after which a run counts as hanging."""
@@ -50,16 +50,18 @@ class Tally:
 
 
 def in_child(work: Callable[[], int], *, log: Path) -> int:
-    """The id of a new process, a session of its own, that does `work` and ends with what it returns."""
+    """The id of a new process, a session of its own, that does `work` and ends with what it returns.
+
+    What it prints goes to `log`, its errors to ``<log>.err``.
+    """
     child = os.fork()
     if child:
         return child
     code = 70
     try:
         os.setsid()
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        for stream in (1, 2):
-            os.dup2(output, stream)
+        for stream, path in ((1, log), (2, errors_of(log))):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), stream)
         code = work()
     except BaseException:
         import traceback
@@ -72,8 +74,16 @@ def in_child(work: Callable[[], int], *, log: Path) -> int:
         os._exit(code)
 
 
-def segmif(folder: Path, arguments: tuple[str, ...], *, die_at: int = -1) -> Callable[[], int]:
-    """Work that runs a command in `folder`, and kills itself before its change to files of that number."""
+def errors_of(log: Path) -> Path:
+    """Where a child's errors go."""
+    return log.with_suffix(".err")
+
+
+def segmif(folder: Path, arguments: tuple[str, ...], *, die_at: int = -1, report: bool = True) -> Callable[[], int]:
+    """Work that runs a command in `folder`, and kills itself before its change to files of that number.
+
+    With `report`, it leaves the number of changes beside the output, in a file ``changes``.
+    """
 
     def work() -> int:
         from segmif.cli import main
@@ -82,7 +92,8 @@ def segmif(folder: Path, arguments: tuple[str, ...], *, die_at: int = -1) -> Cal
         changes = Changes(die_at)
         sys.addaudithook(changes)
         code = main(arguments)
-        (folder / "changes").write_text(str(changes.count))
+        if report:
+            (folder / "changes").write_text(str(changes.count))
         return code
 
     return work
@@ -143,7 +154,7 @@ def left_behind(session: int) -> list[int]:
 
 
 class Crashes:
-    """Kills one command again and again.
+    """Runs one command undisturbed, then kills it again and again.
 
     Args:
         job: the command.
@@ -153,50 +164,52 @@ class Crashes:
     def __init__(self, job: Job, work: Path) -> None:
         self.job, self.work = job, work
         self.tally = Tally(job=job.name)
-        self._log = work / f"{plain(job.name)}.log"
+        self.log = work / f"{plain(job.name)}.log"
         self._import_what_it_needs()
         self.expected, self.tally.seconds, self.tally.changes = self._undisturbed()
 
-    def _folder(self, name: str) -> Path:
+    def folder(self, name: str) -> Path:
+        """A new empty folder for a run."""
         folder = self.work / f"{plain(self.job.name)}-{name}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         return folder
 
     def _run(self, folder: Path, arguments: tuple[str, ...]) -> None:
-        code = wait(in_child(segmif(folder, arguments), log=self._log))
-        text = self._log.read_text("utf-8", "replace")
+        code = wait(in_child(segmif(folder, arguments), log=self.log))
+        text = errors_of(self.log).read_text("utf-8", "replace")
         if code != 0 or "Traceback" in text:
             raise AssertionError(f"exit code {code}: {text.strip()[-800:]}")
 
     def _import_what_it_needs(self) -> None:
-        folder = self._folder("imports")
+        folder = self.folder("imports")
 
         def work() -> int:
             code = segmif(folder, self.job.arguments)()
             (folder / "modules").write_text("\n".join(sys.modules))
             return code
 
-        code = wait(in_child(work, log=self._log))
-        assert code == 0, self._log.read_text("utf-8", "replace")
+        code = wait(in_child(work, log=self.log))
+        assert code == 0, errors_of(self.log).read_text("utf-8", "replace")
         for name in (folder / "modules").read_text().split("\n"):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
 
     def _undisturbed(self) -> tuple[Any, float, int]:
-        folder = self._folder("whole")
+        folder = self.folder("whole")
         began = time.monotonic()
         self._run(folder, self.job.arguments)
         seconds = time.monotonic() - began
+        self.files = files(folder / "out")
         return self.job.outcome(folder / "out"), seconds, int((folder / "changes").read_text())
 
     def kill(self, seed: int) -> None:
         """Start, kill, start again, compare; a run that was over before its kill does not count."""
         rng = random.Random(f"{self.job.name} {seed}")
-        folder = self._folder("killed")
+        folder = self.folder("killed")
         at_change = rng.randrange(self.tally.changes) if seed % 2 else -1
         moment = rng.uniform(0, self.tally.seconds)
-        child = in_child(segmif(folder, self.job.arguments, die_at=at_change), log=self._log)
+        child = in_child(segmif(folder, self.job.arguments, die_at=at_change), log=self.log)
         if at_change < 0:
             time.sleep(moment)
             os.kill(child, signal.SIGKILL)
@@ -215,7 +228,14 @@ class Crashes:
             return f"{len(processes)} processes of the killed run live on"
         try:
             self._run(folder, (*self.job.arguments, *self.job.again))
-            found = self.job.outcome(folder / "out")
+        except AssertionError as error:
+            return " ".join(str(error).split())
+        return self.difference(folder / "out")
+
+    def difference(self, out: Path) -> str | None:
+        """In what an output folder differs from that of the undisturbed run."""
+        try:
+            found = self.job.outcome(out)
         except (AssertionError, OSError, KeyError, ValueError) as error:
             return " ".join(f"{type(error).__name__}: {error}".split())
         differing = sorted(str(name) for name in {*self.expected, *found} if self.expected.get(name) != found.get(name))
@@ -243,7 +263,8 @@ def workplace() -> Iterator[Path]:
             return 0
 
         code = wait(in_child(make, log=work / "world.log"))
-        assert code == 0, (work / "world.log").read_text("utf-8", "replace")
+        assert code == 0, (work / "world.err").read_text("utf-8", "replace")
+        work.chmod(0o755)  # some commands will run as somebody else
         yield work
 
 
