@@ -1,4 +1,5 @@
 import statistics
+import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -62,6 +63,30 @@ def test_frames_that_are_too_old_are_dropped_and_the_rest_is_fresh(model, monkey
     assert results
     assert statistics.median(r.latency for r in results) < 0.06 + 0.2
     assert "older than 60 ms" in film.notes[0]
+
+
+def test_a_latency_that_no_frame_can_meet_is_told_instead_of_dropping_for_ever(model):
+    film = Film(500, live=True, pace=0.002)
+    with pytest.raises(
+        InputError, match=r"of 50 frames none was ready within 0.001 ms, the last one after .* ms: allow"
+    ):
+        list(model.stream(film, max_latency=1e-6))
+
+
+def test_a_camera_that_hangs_ends_the_stream(model, monkeypatch):
+    monkeypatch.setattr("segmif.infer.streaming._SILENCE", 0.3)
+    monkeypatch.setattr("segmif.infer.threaded._PATIENCE", 0.05)
+    go = threading.Event()
+
+    class Hangs(Film):
+        def __iter__(self) -> Iterator[StreamPair]:
+            yield from super().__iter__()
+            go.wait(20)
+
+    film = Hangs(3, live=True, pace=0.05)
+    assert [r.name for r in model.stream(film)] == list("012")
+    assert film.lost == "the cameras have sent nothing for 0.3 s; check cables and power"
+    go.set()
 
 
 def test_a_slow_camera_loses_nothing(model):

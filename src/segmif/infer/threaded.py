@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +28,7 @@ class ReadAhead(Generic[T]):
         source: any iterable; nobody else may iterate it meanwhile.
         size: how many items may wait.
         drop_oldest: when that many wait, the oldest is lost, so that the source never waits: for cameras.
+        silence: seconds without an item after which the consumer gets a `TimeoutError`, for a source that may hang.
 
     Attributes:
         taken: number of items the source gave.
@@ -36,8 +39,9 @@ class ReadAhead(Generic[T]):
     [0, 1, 2, 3, 4]
     """
 
-    def __init__(self, source: Iterable[T], *, size: int, drop_oldest: bool = False) -> None:
+    def __init__(self, source: Iterable[T], *, size: int, drop_oldest: bool = False, silence: float = math.inf) -> None:
         assert size >= 1
+        self._silence = silence
         self.taken = self.dropped = 0
         self._size, self._drop_oldest = size, drop_oldest
         self._waiting: deque[T] = deque()
@@ -86,8 +90,11 @@ class ReadAhead(Generic[T]):
 
     def __next__(self) -> T:
         with self._changed:
+            deadline = time.monotonic() + self._silence
             while not (self._waiting or self._over or self._closed):
-                self._changed.wait(0.5)  # a limit, because some systems do not interrupt an endless wait by Ctrl-C
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+                self._changed.wait(min(0.5, self._silence))  # some systems do not interrupt an endless wait by Ctrl-C
             if self._waiting and not self._closed:
                 item = self._waiting.popleft()
                 self._changed.notify_all()
