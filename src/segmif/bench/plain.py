@@ -136,6 +136,10 @@ class PlainCascade:
         InputError: a network that is not a cascade with one interactive attention per level.
     """
 
+    name = "plain"
+    device = torch.device("cpu")
+    dtype = torch.float32
+
     def __init__(self, network: SegMiF) -> None:
         config = network.config
         if not isinstance(network.fusion, FusionNetwork) or config.attention != "hia" or config.share_attention:
@@ -143,8 +147,9 @@ class PlainCascade:
         self.network: Any = network
         self.fusion = transcribe(network).eval()
 
-    def __call__(self, infrared: Tensor, visible: Tensor, guide: Tensor) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, infrared: Tensor, visible: Tensor, guide: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """As a back end: (B, 1, H, W), (B, 3, H, W), (B, 1, H, W) to fused RGB and logits."""
+        assert guide is not None
         network = self.network
         luma, red, blue = rgb_to_ycrcb(visible).chunk(3, dim=1)
         images = guide.repeat(1, 3, 1, 1)

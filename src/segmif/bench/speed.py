@@ -12,14 +12,21 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from segmif.bench.plain import PlainCascade
 from segmif.checks import InputError
+from segmif.infer import Model
+from segmif.infer.backends.exported import SUFFIXES
+from segmif.infer.engine import WholePictures, classify
+from segmif.models import SegMiF, SegMiFConfig, weights
 
 PLAIN = "plain"
 """The back end that is none: the network written out as in the papers, eager, float32, contiguous NCHW."""
@@ -36,7 +43,7 @@ class Job:
     """
 
     model: str
-    """A shipped model, a folder, or a preset such as mit_b3 (9 classes, random weights)."""
+    """A shipped model, a folder, an exported file, or a preset such as mit_b3 (9 classes, random weights)."""
     backend: str = "eager"
     dtype: str = "float32"
     width: int = 640
@@ -70,33 +77,17 @@ def measure_apart(job: Job) -> dict[str, Any]:
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """Latency of one pair at a time, from float tensors to labels; seconds and MiB.
+    """Latency of one pair at a time, all included: from 8-bit pictures to the fused picture, labels and confidence.
 
     Returns:
-        The job's fields and `median`, `p95`, `fastest` (s per pair), `fps` (1 / median), `peak_mib` (most memory the
-        process held, all included) and `stages` (s per pair in every part; empty for plain).
+        The job's fields and `median`, `p95`, `fastest` (s per pair), `fps` (1 / median), `cpu` (median of the
+        processor seconds per pair, all threads together: where other programs run too, it says more than `median`),
+        `peak_mib` (most memory the process held, all included) and `stages` (s per pair in every part; of the eager
+        back end only).
     """
-    torch.set_num_threads(job.threads)
-    torch.manual_seed(0)
-    size = job.height, job.width
-    pair = torch.rand(1, 1, *size), torch.rand(1, 3, *size), torch.rand(1, 1, *size)
-    run, network = _prepare(job)
-    seconds: list[float] = []
-    with torch.inference_mode():
-        _labels(run(*pair), size)
-        for _ in range(job.runs):
-            begun = time.perf_counter()
-            _labels(run(*pair), size)
-            seconds.append(time.perf_counter() - begun)
-        stages: dict[str, float] = {}
-        if network is not None:
-            with _stage_clocks(network, stages):
-                begun = time.perf_counter()
-                output = run(*pair)
-                inner = time.perf_counter()
-                _labels(output, size)
-                stages["labels"] = time.perf_counter() - inner
-            stages["rest"] = inner - begun - sum(v for k, v in stages.items() if k != "labels")
+    station = Station(job)
+    station.once()
+    seconds, processor = zip(*(station.once() for _ in range(job.runs)), strict=True)
     ordered = sorted(seconds)
     median = statistics.median(ordered)
     return {
@@ -105,23 +96,116 @@ def measure(job: Job) -> dict[str, Any]:
         "p95": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
         "fastest": ordered[0],
         "fps": 1 / median,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10),
-        "stages": stages,
+        "cpu": statistics.median(processor),
+        "peak_mib": peak_mib(),
+        "stages": station.stages(),
     }
 
 
-def _prepare(job: Job) -> tuple[Callable[..., tuple[torch.Tensor, torch.Tensor | None]], torch.nn.Module | None]:
+def peak_mib() -> float:
+    """The most memory this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+class Station:
+    """A model and a pair, ready to be timed in this process.
+
+    Raises:
+        InputError: the model, back end or dtype cannot be had here.
+    """
+
+    def __init__(self, job: Job) -> None:
+        torch.set_num_threads(job.threads)
+        torch.manual_seed(0)
+        rng = np.random.default_rng(0)
+        self.job = job
+        self.pair = tuple(rng.integers(0, 256, (job.height, job.width, *c), dtype=np.uint8) for c in ((), (3,)))
+        self.model = _model(job)
+
+    def once(self) -> tuple[float, float]:
+        """Seconds and processor seconds of one pair."""
+        begun, worked = time.perf_counter(), time.process_time()
+        self.model.predict(*self.pair)
+        return time.perf_counter() - begun, time.process_time() - worked
+
+    def stages(self) -> dict[str, float]:
+        """Seconds in the parts of the network; empty where its parts cannot be told apart."""
+        if self.job.backend != "eager":
+            return {}
+        size, found = (self.job.height, self.job.width), dict[str, float]()
+        tensors = torch.rand(1, 1, *size), torch.rand(1, 3, *size), torch.rand(1, 1, *size)
+        with torch.inference_mode(), _stage_clocks(self.model.network, found):
+            begun = time.perf_counter()
+            output = self.model.backend(*tensors)
+            inner = time.perf_counter()
+            if output[1] is not None:
+                classify(output[1][0], size)
+            found["labels"] = time.perf_counter() - inner
+        found["rest"] = inner - begun - sum(v for k, v in found.items() if k != "labels")
+        return found
+
+
+def _model(job: Job) -> Model:
+    if Path(job.model).suffix.lower() in SUFFIXES:
+        return Model.from_file(job.model, device="cpu", dtype=job.dtype, backend=job.backend)
     network = open_network(job.model)
     if job.backend == PLAIN:
-        from segmif.bench.plain import PlainCascade
+        engine = WholePictures(PlainCascade(network), needs_guide=True)
+        labels = network.config.label_set if network.head is not None else None
+        return Model.around(engine, name=job.model, label_set=labels, guide_kind=network.config.guide)
+    return Model(network, name=job.model, device="cpu", dtype=job.dtype, backend=job.backend)
 
-        return PlainCascade(network), None
-    from segmif.infer.engine import Engine, choose_dtype
 
-    device = torch.device("cpu")
-    dtype = choose_dtype(job.dtype, device=device)
-    engine = Engine(network, device=device, dtype=dtype, backend=job.backend)
-    return engine.backend, engine.network if job.backend == "eager" else None
+class Worker:
+    """A station in a process of its own, asked for one pair at a time, so that several can take turns.
+
+    Raises:
+        InputError: the model, back end or dtype cannot be had here.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        command = [sys.executable, "-m", "segmif.bench.speed", json.dumps(asdict(job)), "turns"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        try:
+            self._answer()
+        except BaseException:
+            self.close()
+            raise
+
+    def once(self) -> dict[str, float]:
+        """`seconds` and `cpu` of one pair, `peak_mib` so far."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                answer: dict[str, Any] = json.loads(line)
+                if "error" in answer:
+                    raise InputError(answer["error"])
+                return answer
+        raise InputError(
+            f"{self.job.model} with {self.job.backend} in {self.job.dtype} ended with exit code {self._process.wait()}"
+        )
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def _take_turns(job: Job) -> None:
+    station = Station(job)
+    station.once()
+    print("{}", flush=True)
+    for _ in sys.stdin:
+        seconds, processor = station.once()
+        print(json.dumps({"seconds": seconds, "cpu": processor, "peak_mib": peak_mib()}), flush=True)
 
 
 def open_network(name: str) -> Any:
@@ -130,20 +214,11 @@ def open_network(name: str) -> Any:
     Raises:
         InputError: nothing of that name.
     """
-    from segmif.models import SegMiF, SegMiFConfig, weights
-
     if name in weights.SHIPPED:
         return weights.load_shipped(name).eval()
     if "/" in name:
         return SegMiF.from_pretrained(name).eval()
     return SegMiF(SegMiFConfig.preset(name, num_classes=9)).eval()
-
-
-def _labels(output: tuple[torch.Tensor, torch.Tensor | None], size: tuple[int, int]) -> None:
-    if output[1] is not None:
-        from segmif.infer.engine import classify
-
-        classify(output[1][0].float(), size)
 
 
 @contextmanager
@@ -172,6 +247,10 @@ def _stage_clocks(network: torch.nn.Module, stages: dict[str, float]) -> Iterato
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(measure(Job(**json.loads(sys.argv[1])))))
+        wanted = Job(**json.loads(sys.argv[1]))
+        if sys.argv[2:] == ["turns"]:
+            _take_turns(wanted)
+        else:
+            print(json.dumps(measure(wanted)))
     except InputError as error:
         print(json.dumps({"error": str(error)}))
