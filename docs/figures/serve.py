@@ -55,8 +55,9 @@ def open_page(browser: Any, address: str, *, width: int = 1280, height: int = 86
 def fuse(page: Any, example: str) -> None:
     """Press an example and wait until it is shown."""
     page.click(f"button.example >> text={example}")
+    page.wait_for_selector("#pair-status.busy")
+    page.wait_for_selector("#pair-status:empty", state="attached")
     page.wait_for_selector("#pair-result:not([hidden])")
-    page.wait_for_function("document.querySelector('#pair-status').textContent === ''")
 
 
 def main() -> None:

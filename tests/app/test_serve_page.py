@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.conftest import Files
+from tests.test_video import write_video
 
 pytestmark = pytest.mark.browser
 
@@ -126,6 +127,47 @@ def test_archive_page(page, pair: Files, tmp_path):
     download.value.save_as(tmp_path / "results.zip")
     with zipfile.ZipFile(tmp_path / "results.zip") as results:
         assert "a_fused.png" in results.namelist()
+
+
+def test_video_page(page, tmp_path):
+    pytest.importorskip("av", reason="needs the extra video")
+    for band in ("infrared", "visible"):
+        page.set_input_files(f"#video-form input[name={band}]", write_video(tmp_path / f"{band}.mp4", [40, 80, 120]))
+    page.click("nav >> text=Video")
+    page.select_option("#video-form select[name=output]", "overlay")
+    page.click("text=Fuse video")
+    page.wait_for_selector("#video-job video", timeout=60_000)
+    assert "Done: 3" in page.inner_text("#video-job")
+    with page.expect_download() as download:
+        page.click("text=Download video")
+    download.value.save_as(tmp_path / "fused.mp4")
+    assert (tmp_path / "fused.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_the_divider_is_dragged_and_any_two_compared(page, files):
+    fuse(page, files["infrared"], files["visible"])
+    for left, right in (("infrared", "visible"), ("labels", "fused"), ("overlay", "infrared")):
+        page.select_option("#left", left)
+        page.select_option("#right", right)
+        assert [page.locator(f".tag.{side}").inner_text() for side in ("left", "right")] == [left, right]
+    box = page.locator("#compare").bounding_box()
+    cuts = []
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    for share in (0.6, 0.8):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.5 * box["height"], steps=4)
+        cuts.append(page.eval_on_selector("#compare", "e => parseFloat(e.style.getPropertyValue('--cut'))"))
+    page.mouse.up()
+    assert 55 < cuts[0] < 65 < 75 < cuts[1] < 85
+
+
+def test_model_and_guide_are_chosen(page, files):
+    fuse(page, files["infrared"], files["visible"])
+    guides = page.eval_on_selector_all("#pair-form select[name=guide] option", "all => all.map(o => o.value)")
+    assert {"vsm_wls", "visible", "average", "maximum"} <= set(guides)
+    page.select_option("#pair-form select[name=guide]", "visible")
+    page.locator("#facts", has_text="guide visible").wait_for(timeout=60_000)
+    assert page.locator("#pair-form select[name=model] option").count() >= 1
 
 
 def test_cameras_live(page):
