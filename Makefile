@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 LOCK   ?= -c requirements/ci.txt
 JOBS   ?= 2
 
-.PHONY: demo test lint types layers unit docs lock clean help
+.PHONY: demo test lint types layers unit docs gallery lock clean help
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -28,6 +28,11 @@ layers: $(VENV)/.dev  ## imports go downward only
 
 docs: $(VENV)/.dev  ## the documentation site, warnings are errors
 	$(BIN)/mkdocs build --strict --quiet
+
+gallery: $(VENV)/.dev  ## draw the pictures of README and docs anew; DATA=ROOT: real pairs too, into out/gallery/real
+	$(BIN)/segmif gallery -o docs/images
+	$(BIN)/python docs/figures/how_it_works.py
+	$(if $(DATA),$(BIN)/segmif gallery -o out/gallery --data $(DATA))
 
 unit: $(VENV)/.dev  ## tests, doctests, branch coverage
 	$(BIN)/pytest -n $(JOBS) --cov --cov-report=term
