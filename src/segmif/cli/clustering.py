@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from segmif.checks import InputError, InputWarning, unknown
@@ -158,9 +158,9 @@ class _Work:
             yield from (job.run(self.model, self.options) for job in jobs)
             return
         request, engine = self.request, self.engine
-        recipe = Recipe(model=_same_anywhere(request.model), device=request.device, dtype=request.dtype)
-        if request.backend:
-            recipe = replace(recipe, backend=request.backend)
+        recipe = Recipe(
+            model=_same_anywhere(request.model), device=request.device, dtype=request.dtype, backend=request.backend
+        )
         cluster = Cluster(address=engine.address, workers=engine.workers, threads=engine.threads or 1)
         given = (request.infrared, request.visible, recipe.model, self.options.guide)
         shared = [Path(each) for each in given if each is not None and Path(each).exists()]

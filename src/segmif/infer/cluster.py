@@ -40,7 +40,7 @@ class Recipe:
     model: str | None = None
     device: str = "auto"
     dtype: str = "auto"
-    backend: str = "eager"
+    backend: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
