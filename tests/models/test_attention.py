@@ -78,6 +78,23 @@ def test_equals_the_equations(kind: Attention, height: int, width: int, shrink: 
             torch.testing.assert_close(result[image], expected, atol=1e-10, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["hia", "moam", "soam"])
+@pytest.mark.parametrize(("batch", "size"), [(1, (37, 20)), (2, (33, 9))])
+def test_strips_give_what_the_whole_gives(kind: Attention, batch: int, size: tuple[int, int]) -> None:
+    """Without gradient it goes strip by strip; `STRIP_PIXELS` is set so low that there are several."""
+    torch.manual_seed(0)
+    block = HierarchicalInteractiveAttention(CHANNELS, HEADS, kind)
+    maps = torch.randn(2, batch, CHANNELS, *size)
+    semantic = torch.randn(batch, CHANNELS, 10, 5)
+    whole = block(*maps, semantic)
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segmif.models.layers.STRIP_PIXELS", 1)
+        in_strips = block(*maps, semantic)
+    for ours, expected in zip(in_strips, whole, strict=True):
+        torch.testing.assert_close(ours, expected.detach(), atol=1e-5, rtol=0)
+        assert ours.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("kind", ["moam", "soam"])
 def test_one_attention_alone_has_no_idle_parameter(kind: Attention) -> None:
     torch.manual_seed(0)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from segmif.models import MiTConfig, MixTransformer, mit_preset
-from segmif.models.mit import Block
+from segmif.models.mit import Block, EfficientAttention, _attend_in_parts
 from tests.models.tester import NetworkTester, random, same
 
 TINY = MiTConfig(channels=(8, 16, 20, 32), depths=(1, 2, 1, 1), drop_path=0.0)
@@ -38,6 +38,20 @@ def test_first_stages_alone_are_the_same() -> None:
     cut = MixTransformer(TINY.first_stages(2)).eval()
     cut.load_state_dict({k: v for k, v in network.state_dict().items() if k.startswith(("stages.0", "stages.1"))})
     assert same(cut(images), network(images, 2), 0)
+
+
+def test_attention_in_parts_is_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bfloat16 on a CPU it is written out, some queries at a time; to the digits that bfloat16 has."""
+    monkeypatch.setattr("segmif.models.mit.QUERIES_AT_ONCE", 7)
+    torch.manual_seed(0)
+    attention = EfficientAttention(8, heads=2, reduction=1)
+    tokens, size = random(3, 2, 30, 8) - 0.5, (5, 6)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        ours = attention(tokens, size)
+    torch.testing.assert_close(ours.float(), attention(tokens, size).detach(), atol=5e-3, rtol=0)
+    sharp = 8 * torch.randn(3, 1, 2, 30, 4)
+    expected = torch.nn.functional.scaled_dot_product_attention(*sharp)
+    torch.testing.assert_close(_attend_in_parts(*sharp), expected, atol=1e-5, rtol=0)
 
 
 def test_stochastic_depth() -> None:

@@ -13,6 +13,7 @@ work that grows with N is one Gram product and one matrix product: no keys, valu
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -20,7 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segmif.models.config import Attention
-from segmif.models.layers import exact, resize, size_of, to_maps, to_tokens
+from segmif.models.layers import ALL_ROWS, exact, immediate, resize_rows, row_strips, size_of
+
+SOAM, MOAM = 0, 1
+"""Which half of a projection goes to which attention."""
 
 
 class _Gram(torch.autograd.Function):
@@ -57,26 +61,41 @@ class LinearAttention(nn.Module):
         self.heads = heads
         self.key_value = nn.Linear(channels, 2 * channels, bias=False)
 
-    def forward(self, source: Tensor) -> Tensor:
-        """Tokens that give keys and values (B, H, W, C) to contexts G (B, A, D, D), float32 or better.
+    def forward(self, source: Tensor | Iterator[Tensor]) -> Tensor:
+        """Tokens that give keys and values (B, H, W, C), or strips of their rows, to contexts G (B, A, D, D).
+
+        Contexts are float32 or better.
 
         Kᵀ V is a sum over all N. A softmax of numbers that large shows every rounding error, and its gradient more so:
         hence no autocast here, and double precision for what is small.
         """
-        with exact(source):
-            gram: Tensor = _Gram.apply(source)  # type: ignore[no-untyped-call]
+        strips = iter([source]) if isinstance(source, Tensor) else source
+        first = next(strips)
+        gram = _gram(first)
+        for strip in strips:
+            gram = gram + _gram(strip)
+        with exact(first):
             key, value = torch.unflatten(self.key_value.weight.to(gram.dtype), 0, (2, self.heads, -1))  # (A, D, C)
             context = key @ gram[:, None] @ value.transpose(1, 2)  # (B, A, D, D)
             weights = torch.softmax(context * context.shape[-1] ** -0.5, dim=-2)
-            return weights.to(torch.promote_types(source.dtype, torch.float32))
+            return weights.to(torch.promote_types(first.dtype, torch.float32))
+
+
+def _gram(tokens: Tensor) -> Tensor:
+    with exact(tokens):
+        return _Gram.apply(tokens)  # type: ignore[no-untyped-call,no-any-return]
 
 
 def answer(queries: Tensor, context: Tensor, output: Tensor) -> Tensor:
     """Q G of all heads followed by a linear layer: queries (B, N, C) and the layer's weight (C', C) to (B, N, C')."""
-    with exact(queries):
+    return queries @ answering(context, output).to(queries.dtype)
+
+
+def answering(context: Tensor, output: Tensor) -> Tensor:
+    """G of all heads and a linear layer's weight (C', C) as one matrix (B, C, C')."""
+    with exact(context):
         per_head = torch.unflatten(output.to(context.dtype), 1, context.shape[1:3]).permute(1, 2, 0)  # (A, D, C')
-        matrix = (context @ per_head).flatten(1, 2)  # (B, C, C')
-    return queries @ matrix.to(queries.dtype)
+        return (context @ per_head).flatten(1, 2)
 
 
 class ModalityPath(nn.Module):
@@ -118,30 +137,71 @@ class HierarchicalInteractiveAttention(nn.Module):
         """Mix (B, C, H, W) maps of both modalities with a semantic map (B, C, h, w) of any size.
 
         The semantic map is projected at its own size and then upsampled, which is the same as the other way round.
+        Without gradient on a CPU, strips of rows go through one after the other, first for the contexts, then for the
+        results, so that no projection ever exists at full size.
         """
         size = size_of(infrared)
-        y_s, u_s = (
-            F.relu(to_tokens(resize(to_maps(half, size_of(semantic)), size)))
-            for half in self._halves(self.project_semantic, to_tokens(semantic))
-        )
-        semantic_context = self.moam(torch.unflatten(u_s, 1, size)) if self.moam is not None else None
-        mixed = []
-        for path, maps in ((self.infrared, infrared), (self.visible, visible)):
-            x = to_tokens(maps)
-            y_m, u_m = (F.relu(half) for half in self._halves(path.project, x))
-            from_soam, from_moam = path.output.weight.chunk(2, dim=1) if self.both else [path.output.weight] * 2
-            x = x + path.output.bias.to(x.dtype)
-            if path.soam is not None:
-                x = x + answer(y_s, path.soam(torch.unflatten(y_m, 1, size)), from_soam)
-            if semantic_context is not None:
-                x = x + answer(u_m, semantic_context, from_moam)
-            mixed.append(to_maps(path.norm(x), size))
-        return mixed[0], mixed[1]
+        strips = list(row_strips(size, times=4)) if immediate(infrared) else []
+        strips = strips if len(strips) > 1 else [ALL_ROWS]
+        source = semantic.permute(0, 2, 3, 1)
+        y_s, u_s = self._part(self.project_semantic, source, SOAM), self._part(self.project_semantic, source, MOAM)
+        paths = (self.infrared, self.visible)
+        tokens = [maps.permute(0, 2, 3, 1) for maps in (infrared, visible)]  # (B, H, W, C)
+        about_semantic = None
+        if self.moam is not None:
+            about_semantic = self.moam(_each(lambda rows: resize_rows(u_s, size, rows).relu_(), strips))
+        answers = [self._answers(*each, about_semantic, strips) for each in zip(paths, tokens, strict=True)]
+        results: list[Tensor] = []
+        for rows in strips:
+            asked = resize_rows(y_s, size, rows).relu_() if self.infrared.soam is not None else None
+            mixed = [
+                self._mixed(path, x[:, rows], asked, *answer)
+                for path, x, answer in zip(paths, tokens, answers, strict=True)
+            ]
+            if len(strips) == 1:
+                results = mixed
+                break
+            results = results or [part.new_empty(part.shape[0], *size, part.shape[-1]) for part in mixed]
+            for result, part in zip(results, mixed, strict=True):
+                result[:, rows] = part
+        return results[0].permute(0, 3, 1, 2), results[1].permute(0, 3, 1, 2)
 
-    def _halves(self, project: nn.Linear, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A projection's parts for SoAM and MoAM, each contiguous; with one attention alone, each is all of it."""
+    def _answers(
+        self, path: ModalityPath, x: Tensor, about_semantic: Tensor | None, strips: list[slice]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """What takes the queries of SoAM and of MoAM to their share in a modality's result, as matrices (B, C, C)."""
+        from_soam, from_moam = path.output.weight.chunk(2, dim=1) if self.both else [path.output.weight] * 2
+        soam = moam = None
+        if path.soam is not None:
+            context = path.soam(_each(lambda rows: self._part(path.project, x[:, rows], SOAM).relu_(), strips))
+            soam = answering(context, from_soam)
+        if about_semantic is not None:
+            moam = answering(about_semantic, from_moam)
+        return soam, moam
+
+    def _mixed(
+        self, path: ModalityPath, x: Tensor, asked: Tensor | None, soam: Tensor | None, moam: Tensor | None
+    ) -> Tensor:
+        """Rows of a modality (B, rows, W, C) with what both attentions add, normalised."""
+        total = x + path.output.bias.to(x.dtype)
+        if asked is not None and soam is not None:
+            total += _times(asked, soam)
+        if moam is not None:
+            total += _times(self._part(path.project, x, MOAM).relu_(), moam)
+        return path.norm(total)  # type: ignore[no-any-return]
+
+    def _part(self, project: nn.Linear, x: Tensor, part: int) -> Tensor:
+        """A projection's part for SoAM or MoAM, contiguous; with one attention alone, all of it."""
         if not self.both:
-            whole = project(x)
-            return whole, whole
-        weights, biases = project.weight.chunk(2), project.bias.chunk(2)
-        return F.linear(x, weights[0], biases[0]), F.linear(x, weights[1], biases[1])
+            return project(x)  # type: ignore[no-any-return]
+        return F.linear(x, project.weight.chunk(2)[part], project.bias.chunk(2)[part])
+
+
+def _each(make: Callable[[slice], Tensor], strips: list[slice]) -> Tensor | Iterator[Tensor]:
+    """What `make` gives of all rows, or of strip after strip as they are asked for."""
+    return make(ALL_ROWS) if strips == [ALL_ROWS] else map(make, strips)
+
+
+def _times(tokens: Tensor, matrices: Tensor) -> Tensor:
+    """(B, rows, W, C) and one matrix (B, C, C') for each of the batch to (B, rows, W, C')."""
+    return torch.unflatten(tokens.flatten(1, 2) @ matrices.to(tokens.dtype), 1, tokens.shape[1:3])

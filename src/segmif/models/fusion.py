@@ -71,34 +71,39 @@ class DilatedResidualDenseBlock(nn.Module):
             for image, result in zip(torch.split(x.to(dtype), 1), torch.split(out, 1), strict=True):
                 for rows, maps in _streamed(image, dense):
                     merged = F.conv2d(maps, *merge).relu_()
-                    torch.add(maps[:, : x.shape[1]], merged, out=merged)
-                    result[:, :, rows] = merged
+                    torch.add(image[:, :, rows], merged, out=result[:, :, rows])
         return out
 
 
 def _streamed(image: Tensor, dense: Sequence[tuple[Tensor, Tensor | None]]) -> Iterator[tuple[slice, Tensor]]:
     """Finished rows of an image's (1, C, H, W) stack after all dense convolutions, and which they are."""
     height, width = size_of(image)
-    # Two rows of zeros above the picture stand for the padding of a convolution, and two below it.
-    kept = [_zeros(image, image.shape[1] + i * dense[0][0].shape[0]) for i in range(len(dense))]
-    finished = 0
-    for strip in row_strips((height, width)):
-        maps = image[:, :, strip]
-        for i, (weight, bias) in enumerate(dense):
-            parts = [kept[i], maps]
+    strips = list(row_strips((height, width), ahead=2 * len(dense)))
+    # A window is what one convolution reads: rows it needs again, new ones, and two of padding below the last.
+    tallest = max(strip.stop - strip.start for strip in strips) + 4 + 2 * len(dense)
+    windows = [image.new_empty(1, tallest, width, weight.shape[1]).permute(0, 3, 1, 2) for weight, _ in dense]
+    for window in windows:
+        window[:, :, :2] = 0  # the padding above the picture
+    kept, finished = 2, 0
+    for strip in strips:
+        parts = [image[:, :, strip]]
+        used = []
+        for window, (weight, bias) in zip(windows, dense, strict=True):
+            end = kept + parts[0].shape[2]
+            torch.cat(parts, dim=1, out=window[:, :, kept:end])
             if strip.stop == height:
-                parts.append(_zeros(image, maps.shape[1]))
-            window = torch.cat(parts, dim=2)
-            kept[i] = window[:, :, -4:]
-            grown = F.conv2d(window, weight, bias, padding=(0, 2), dilation=2).relu_()
-            maps = torch.cat((window[:, :, 2:-2], grown), dim=1)
+                window[:, :, end : end + 2] = 0
+                end += 2
+            used.append(window[:, :, :end])
+            grown = F.conv2d(used[-1], weight, bias, padding=(0, 2), dilation=2).relu_()
+            parts = [used[-1][:, :, 2:-2], grown]
+        maps = torch.cat(parts, dim=1)
         rows = slice(finished, finished + maps.shape[2])
-        finished = rows.stop
         yield rows, maps
-
-
-def _zeros(image: Tensor, channels: int) -> Tensor:
-    return image.new_zeros(1, 2, image.shape[-1], channels).permute(0, 3, 1, 2)
+        finished, kept = rows.stop, 4
+        if strip.stop < height:
+            for window in used:
+                window[:, :, :kept] = window[:, :, -kept:]
 
 
 def _weights(conv: nn.Module, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:

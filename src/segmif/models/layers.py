@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -33,10 +34,33 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
+def neighbours(length: int, wanted: int, part: slice, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where `part` of `wanted` samples lies among `length`, pixel centres aligned.
+
+    Returns:
+        Indices of the samples before and after each, and the weight of the second in the dtype of `like`.
+    """
+    positions = torch.arange(part.start, part.stop, device=like.device, dtype=torch.float64)
+    source = ((positions + 0.5) * (length / wanted) - 0.5).clamp(0, length - 1)
+    first = source.floor().long()
+    return first, (first + 1).clamp(max=length - 1), (source - first).to(like.dtype)
+
+
+def resize_rows(tokens: Tensor, size: tuple[int, int], rows: slice) -> Tensor:
+    """Some rows of `resize` without making the others; tokens (B, h, w, C) to (B, rows, W, C)."""
+    if rows == ALL_ROWS:
+        return resize(tokens.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
+    top, bottom, weight = neighbours(tokens.shape[1], size[0], rows, tokens)
+    upright = torch.lerp(tokens.index_select(1, top), tokens.index_select(1, bottom), weight[:, None, None])
+    return resize(upright.permute(0, 3, 1, 2), (rows.stop - rows.start, size[1])).permute(0, 2, 3, 1)
+
+
 def exact(tensor: Tensor) -> AbstractContextManager[object]:
     """A region without autocast, for the few sums and weights that need all their digits."""
     kind = tensor.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    # Tensors of the meta device, which have a shape and no values, know no autocast.
+    active = kind != "meta" and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if active else nullcontext()
 
 
 def computing_dtype(tensor: Tensor) -> torch.dtype:
@@ -56,12 +80,20 @@ def immediate(tensor: Tensor) -> bool:
 
 
 STRIP_PIXELS = 8192
-"""Pixels of a strip per thread: with some hundred channels, what a core's second-level cache holds a few times over."""
-MIN_STRIP_ROWS = 16
+"""Pixels of a strip per thread: with some hundred channels, what the nearer caches hold."""
+MIN_STRIP_ROWS = 8
+ALL_ROWS = slice(None)
 
 
-def row_strips(size: tuple[int, int]) -> Iterator[slice]:
-    """The rows of a map of that (height, width), some at a time."""
+def row_strips(size: tuple[int, int], *, ahead: int = 0, times: int = 1) -> Iterator[slice]:
+    """The rows of a map of that (height, width), some at a time.
+
+    Args:
+        size: of the map.
+        ahead: so many rows the first strip has more than the others.
+        times: makes strips so many times higher, for work with few channels or little to do for each row.
+    """
     height, width = size
-    rows = max(MIN_STRIP_ROWS, STRIP_PIXELS * torch.get_num_threads() // width)
-    return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
+    rows = max(MIN_STRIP_ROWS, times * STRIP_PIXELS * torch.get_num_threads() // width)
+    edges = [0, *range(ahead + rows, height, rows), height]
+    return (slice(start, stop) for start, stop in pairwise(edges))

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segmif.models.config import MiTConfig
-from segmif.models.layers import size_of, to_maps, to_tokens
+from segmif.models.layers import immediate, size_of, to_maps, to_tokens
+
+QUERIES_AT_ONCE = 2048
+"""Of every head; with some hundred keys, what a second-level cache holds."""
 
 
 class MixTransformer(nn.Module):
@@ -127,8 +131,18 @@ class EfficientAttention(nn.Module):
             source = self.reduce_norm(to_tokens(self.reduce(to_maps(tokens, size))))
         query = self.query(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, A, N, D)
         key, value = self.key_value(source).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, A, M, D)
-        mixed: Tensor = F.scaled_dot_product_attention(query, key, value)
+        if immediate(query) and query.dtype == torch.bfloat16:
+            mixed = _attend_in_parts(query, key, value)
+        else:
+            mixed = F.scaled_dot_product_attention(query, key, value)
         return self.output(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+
+def _attend_in_parts(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention written out, some queries at a time: in bfloat16 twice as fast as PyTorch's fused kernel for CPUs."""
+    keys = (key * key.shape[-1] ** -0.5).transpose(-2, -1)
+    parts = [torch.softmax(part @ keys, dim=-1) @ value for part in torch.split(query, QUERIES_AT_ONCE, dim=-2)]
+    return torch.cat(parts, dim=-2)
 
 
 class MixMLP(nn.Module):
