@@ -29,7 +29,7 @@ from tests.jobs import JOBS, Job, files, make_world, plain
 
 LIMIT = 300.0
 """Seconds after which a run counts as hanging."""
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds within which processes of a killed run must be gone."""
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
 

@@ -70,7 +70,7 @@ class Faults:
         """The disk holds `share` of what the command writes; more room, and it goes on."""
         used = sum(len(data) for data in self.crashes.files.values())
         folder = self.crashes.folder("full")
-        with _disk(folder, round(share * used)) as grow:
+        with _disk(folder, round(share * used)) as resize:
             precious = folder / "out" / "precious.txt"
             precious.parent.mkdir()
             precious.write_text("there before")
@@ -79,13 +79,29 @@ class Faults:
             if precious.read_text() != "there before":
                 fault = fault or "a file that was there has changed"
             precious.unlink()
-            grow()
+            resize(1 << 29)
             again, more = self._run(folder, (*self.job.arguments, *self.job.again))
             if again != 0:
                 fault = fault or f"with room again: exit code {again}: {more}"
             elif not fault:
                 fault = self.crashes.difference(folder / "out")
         return self._check(f"disk of {share:.0%} of what it writes", code, lines, fault)
+
+    def filled_disk(self, moment: float) -> Check:
+        """Somebody else fills the disk after a share `moment` of the time the command takes."""
+        folder = self.crashes.folder("filled")
+        with _disk(folder, 1 << 29) as resize:
+            child = in_child(segmif(folder, self.job.arguments, report=False), log=self.log)
+            time.sleep(moment * self.crashes.tally.seconds)
+            resize(0)
+            code, lines = wait(child), said(self.log)
+            fault = (_refusal(code, lines, codes=(1, 2)) if code else None) or self._half_files(folder / "out")
+            resize(1 << 29)
+            again, more = self._run(folder, (*self.job.arguments, *self.job.again))
+            if again != 0 and code != 0:
+                fault = fault or f"with room again: exit code {again}: {more}"
+            fault = fault or self.crashes.difference(folder / "out")
+        return self._check(f"disk filled up after {moment:.0%} of the time", code, lines, fault)
 
     def limited_files(self, size: int) -> Check:
         """No file may exceed `size` bytes; what a system without a limit would write must not be there in part."""
@@ -101,7 +117,7 @@ class Faults:
     def _half_files(self, out: Path) -> str | None:
         """Files that an undisturbed run does not leave; and pictures, models and videos that differ from its own."""
         found, expected = files(out), self.crashes.files
-        whole = (".png", ".mp4", ".safetensors", ".html", ".tex", ".md")
+        whole = (".png", ".mp4", ".safetensors", ".tex")
         strange = [name for name in found if name not in expected and not _UNSURE.search(name)]
         half = [n for n in found if n.endswith(whole) and found[n] != expected.get(n) and not n.startswith("best/")]
         return f"half or strange files: {', '.join(strange + half)}" if strange or half else None
@@ -180,16 +196,21 @@ def _become_nobody() -> None:
 
 
 @contextlib.contextmanager
-def _disk(folder: Path, size: int) -> Iterator[Callable[[], None]]:
-    """A file system in memory of so many bytes; the function yielded gives it room."""
-
-    def mount(options: str) -> None:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True, capture_output=True)
-
+def _disk(folder: Path, size: int) -> Iterator[Callable[[int], None]]:
+    """A file system in memory of so many bytes; the function yielded gives it another size, 0 for what is there."""
     page = os.sysconf("SC_PAGE_SIZE")
-    mount(f"size={max(page, size // page * page)}")
+
+    def mount(size: int, *options: str) -> None:
+        wanted = ",".join((*options, f"size={max(page, size // page * page)}"))
+        subprocess.run(["mount", "-t", "tmpfs", "-o", wanted, "tmpfs", str(folder)], check=True, capture_output=True)
+
+    def resize(size: int) -> None:
+        there = os.statvfs(folder)
+        mount(size or (there.f_blocks - there.f_bfree) * there.f_frsize, "remount")
+
+    mount(size)
     try:
-        yield lambda: mount("remount,size=512m")
+        yield resize
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
@@ -221,6 +242,8 @@ def checks(faults: Faults, *, brief: bool = False) -> Iterator[Check]:
     if can_mount() and not brief:
         for share in (0.1, 0.3, 0.5, 0.7, 0.9):
             yield faults.full_disk(share)
+        for moment in (0.3, 0.5, 0.7):
+            yield faults.filled_disk(moment)
     yield from faults.no_permission()
     for seed in range(1 if brief else 6):
         yield faults.two_at_once(seed)

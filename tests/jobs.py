@@ -63,6 +63,7 @@ def make_world(folder: Path) -> None:
     for number in range(PAIRS):
         write_image(folder / "pairs" / "Infrared" / f"{number}.png", noise[0, :48, number : number + 64, 0])
         write_image(folder / "pairs" / "Visible" / f"{number}.png", noise[1, :48, number : number + 64])
+    noise[0] = noise[0, ..., :1]  # colours would make it a thermal picture in false ones
     for name, picture in zip(("infrared", "visible"), noise, strict=True):
         with VideoWriter(folder / f"{name}.mp4", Fraction(10)) as video:
             for number in range(FRAMES):

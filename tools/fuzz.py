@@ -23,7 +23,6 @@ from tests.fuzzing import Outcome, Target, run_case, targets  # noqa: E402
 from segmif.io import write_text  # noqa: E402
 
 PAGE = ROOT / "docs" / "reliability.md"
-BEGIN, END = "<!-- fuzz: begin -->", "<!-- fuzz: end -->"
 HANG = 120.0
 
 
@@ -58,6 +57,16 @@ def table(outcomes: dict[str, list[Outcome]]) -> str:
     return "\n".join(lines)
 
 
+def fill(name: str, content: str) -> None:
+    """Put a table in its place in the page."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    head, there, rest = PAGE.read_text("utf-8").partition(begin)
+    _, closed, tail = rest.partition(end)
+    assert there, begin
+    assert closed, end
+    write_text(PAGE, f"{head}{begin}\n\n{content}\n\n{end}{tail}")
+
+
 def main() -> int:
     """Exit code 1 if a case failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -72,10 +81,7 @@ def main() -> int:
     for outcome in faults:
         print(f"{outcome.target}, case {outcome.case}: {outcome.fault}", file=sys.stderr)
     if not options.only:
-        text = PAGE.read_text("utf-8")
-        head, _, rest = text.partition(BEGIN)
-        _, _, tail = rest.partition(END)
-        write_text(PAGE, f"{head}{BEGIN}\n\n{table(outcomes)}\n\n{END}{tail}")
+        fill("fuzz", table(outcomes))
     return 1 if faults else 0
 
 

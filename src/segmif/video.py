@@ -115,8 +115,8 @@ class VideoWriter:
     """Writes pictures as an H.264 video; use it as a context manager.
 
     The file appears under its name when the block ends well. After an exception, Ctrl-C included, the frames
-    written so far are kept as ``<stem>_partial<suffix>``. Odd sizes are padded by one repeated row or column, since
-    players need even ones.
+    written so far are kept as ``<stem>_partial<suffix>``, unless the disk is too full to end the file. Odd sizes are
+    padded by one repeated row or column, since players need even ones.
 
     Args:
         path: file name ending in .mp4, .mkv or .mov.
@@ -184,10 +184,11 @@ class VideoWriter:
     ) -> None:
         try:
             self._close()
-        except InputError:
+        except InputError:  # without its end no player opens it
+            self._temporary.unlink(missing_ok=True)
             if error is None:
-                self._temporary.unlink(missing_ok=True)
                 raise
+            return
         if self._temporary.exists():
             self._temporary.replace(self.path if error is None else self.partial_path)
         elif error is None:

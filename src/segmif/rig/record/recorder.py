@@ -104,7 +104,8 @@ class Recorder:
                 if self._written or self._known:
                     self._describe(reason)
             except InputError as error:  # a full disk; the manifest tells all that matters
-                self._say(f"warning: {error}")
+                if code == 0:  # else the end is being told
+                    self._say(f"warning: {error}")
             finally:
                 self._writer.close()
         return Summary(
