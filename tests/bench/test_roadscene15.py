@@ -14,6 +14,7 @@ from segmif.data import PairSample
 from segmif.data.roadscene15.drawings import ROADSCENE_FOLDER, read_label_map, read_table
 from segmif.io import read_image
 from segmif.labelsets import FMB
+from segmif.models.weights import load_shipped
 
 PAGE = "".join(f"<!-- {name} --><!-- /{name} -->" for name in ("splits", "light", "classes", "together", "alignment"))
 
@@ -29,6 +30,18 @@ def test_polygons_label_maps_and_boxes_agree() -> None:
     inside, overlaps = roadscene15.box_agreement("roadscene15", "car")
     assert inside > 0.95
     assert np.median(overlaps) > 0.85
+
+
+def test_light_is_what_people_saw() -> None:
+    lines = roadscene15.light_table()
+    assert "| train | 27 | 3 | 71 |" in lines
+    assert lines.count("| val | 10 | 7 | 18 |") == lines.count("| val | 15 | 0 | 15 |") == 1
+
+
+def test_baselines_are_models_of_roads() -> None:
+    models = roadscene15.of_roads()
+    assert "segmif-lite" in models
+    assert all(load_shipped(name).config.num_classes == len(FMB) for name in models)
 
 
 def test_overlap_of_boxes() -> None:
@@ -72,6 +85,9 @@ def test_the_baseline_scores_what_a_model_says(monkeypatch: pytest.MonkeyPatch, 
     lines = roadscene15.baseline_table(tmp_path, ["segmif-lite"])
     assert any(line.startswith("| segmif-lite | RoadScene-15 | all | 12 | 1.000 | 1.000 |") for line in lines)
     assert any("| not seen in training |" in line for line in lines)
+    groups = [line.split("|")[3].strip() for line in lines if line.startswith("| segmif-lite")]
+    assert groups == ["all", "day", "night", "not seen in training", "seen in training"]
+    assert lines[0].startswith("Weights: segmif-lite (SHA-256 ")
     blind = SimpleNamespace(predict=lambda *_: SimpleNamespace(labels=None))
     monkeypatch.setattr(roadscene15, "load", lambda _: blind)
     with pytest.raises(InputError, match="fusion only"):

@@ -40,11 +40,13 @@ SHOWN = ("FLIR_00550", "FLIR_04701", "FLIR_05697", "FLIR_06953", "FLIR_07060", "
 """Pairs of the split val whose label maps and polygons are drawn in the page."""
 _CARD = {
     "Splits": "splits",
-    "Day and night": "light",
     "Classes": "classes",
     "Which classes occur together": "together",
     "Alignment": "alignment",
 }
+_SAID_ABOVE = "A class counts as present"
+_LIGHTS = ("day", "dusk", "night")
+_GROUPS = ("all", "day", "night", "not seen in training", "seen in training")
 _BOXED = ("person", "car", "bicycle")
 _REACH = 3
 
@@ -54,14 +56,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("page", type=Path)
-    parser.add_argument("--models", default=",".join(SHIPPED), help="names or folders of models, with commas")
+    parser.add_argument("--models", default=",".join(of_roads()), help="names or folders of models, with commas")
     parser.add_argument("--no-models", action="store_true", help="leave the baselines as they are")
     options = parser.parse_args(argv)
-    blocks = {**card_blocks(options.root, options.page.parent / "images"), "quality": quality_table()}
+    blocks = {**card_blocks(options.root, options.page.parent / "images"), "light": light_table()}
+    blocks["quality"] = quality_table()
     draw(options.page.parent / "images")
     if not options.no_models:
         blocks["baseline"] = baseline_table(options.root, options.models.split(","))
     write_text(options.page, fill(options.page.read_text(encoding="utf-8"), blocks))
+
+
+def of_roads() -> list[str]:
+    """The shipped models; that of crop and weed has other classes."""
+    return [name for name in SHIPPED if not name.endswith("cwfid")]
 
 
 def fill(page: str, blocks: Mapping[str, Sequence[str]]) -> str:
@@ -94,6 +102,8 @@ def card_blocks(root: Path, images: Path, *, pairs: int = 200) -> dict[str, list
             lines = blocks[_CARD[heading]]
             lines += [f"**{title}**", ""]
             for part in parts:
+                if isinstance(part, str) and part.startswith(_SAID_ABOVE):
+                    continue
                 if isinstance(part, Figure):
                     name = f"{dataset}-{part.file}"
                     write_text(images / name, part.svg)
@@ -101,6 +111,19 @@ def card_blocks(root: Path, images: Path, *, pairs: int = 200) -> dict[str, list
                 else:
                     lines += [*(markdown_table(part) if isinstance(part, Table) else [part]), ""]
     return blocks
+
+
+def light_table() -> list[str]:
+    """Pairs by split and by the light that people saw."""
+    lines: list[str] = []
+    for dataset, title in SETS.items():
+        pairs = read_table(folder_of(dataset)).values()
+        rows = [
+            (split, *(sum(pair.split == split and pair.light == light for pair in pairs) for light in _LIGHTS))
+            for split in dict.fromkeys(pair.split for pair in pairs)
+        ]
+        lines += [f"**{title}**", "", *markdown_table(Table(header=("split", *_LIGHTS), rows=rows)), ""]
+    return lines
 
 
 def quality_table() -> list[str]:
@@ -185,13 +208,16 @@ def baseline_table(root: Path, models: Sequence[str]) -> list[str]:
         warnings.simplefilter("ignore", InputWarning)
         for model in models:
             for dataset, title in SETS.items():
-                for group, score in scores(root, model, dataset).items():
-                    plain, banded = (part.compute() for part in score)
+                found = scores(root, model, dataset)
+                for group in (group for group in _GROUPS if group in found):
+                    plain, banded = (part.compute() for part in found[group])
                     cells = (f"{plain['mIoU']:.3f}", f"{banded['mIoU']:.3f}")
                     ious = (f"{banded['IoU'].get(name, float('nan')):.3f}" for name in ("person", "car"))
                     rows.append((Path(model).name, title, group, plain["images"], *cells, *ious))
     header = ("model", "set", "pairs", "count", "mIoU", f"mIoU, {BAND} px band", "person", "car")
-    return markdown_table(Table(header=header, rows=rows))
+    measured = [f"{name} (SHA-256 {SHIPPED[name].sha256[:8]}…)" for name in models if name in SHIPPED]
+    weights = [f"Weights: {', '.join(measured)}.", ""] if measured else []
+    return [*weights, *markdown_table(Table(header=header, rows=rows))]
 
 
 def scores(root: Path, model: str, dataset: str) -> dict[str, tuple[SegmentationScore, SegmentationScore]]:

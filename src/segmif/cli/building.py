@@ -33,6 +33,9 @@ def build(
     gap: float = typer.Option(60.0, "--gap", min=0, help="Seconds (drive) or numbers (sequence) that begin a new one."),
     register: bool = typer.Option(False, "--register", help="Lay infrared on visible first; leave out what refuses."),
     eight_bits: bool = typer.Option(False, "--8bit", help="Store infrared stretched to 8 bits, not as it came."),
+    night_sky: float | None = typer.Option(
+        None, "--night-sky", min=0, max=1, help="Brightness below which it is night, see segmif rig check [0.115]."
+    ),
     seed: int = typer.Option(0, "--seed", help="Another number gives another division."),
     resume: bool = typer.Option(False, "--resume", help="Go on with a build that was stopped."),
 ) -> int:
@@ -46,12 +49,14 @@ def build(
     """
     from segmif.cli.data import _fractions
     from segmif.cli.progress import progress
+    from segmif.data.reader import NIGHT_SKY
     from segmif.rig.building.build import BuildConfig
     from segmif.rig.building.build import build as run
     from segmif.rig.building.sources import find_sources
 
     config = BuildConfig(
-        parts=_fractions(parts), by=by, gap=gap, seed=seed, register=register, eight_bits=eight_bits
+        parts=_fractions(parts), by=by, gap=gap, seed=seed, register=register, eight_bits=eight_bits,
+        night_sky=NIGHT_SKY if night_sky is None else night_sky,
     )  # fmt: skip
     sources = find_sources(source, infrared=infrared, visible=visible, labels=labels)
     with progress("building", len(sources.pairs)) as bar:
@@ -70,6 +75,14 @@ def check(
     out: Path | None = typer.Option(None, "-o", "--out", help="Folder for the data card [ROOT/card]."),
     pairs: int = typer.Option(100, "--pairs", min=0, help="Register so many pairs to tell their alignment."),
     place: str = typer.Option("", "--place", help="LATITUDE,LONGITUDE of the rig, where pairs have a time only."),
+    night_sky: float | None = typer.Option(
+        None,
+        "--night-sky",
+        min=0,
+        max=1,
+        help="Brightness (median of the visible picture's upper third) below which it is night, where nothing else "
+        "tells; cameras that expose long need more, RoadScene's 0.57 [as built, else 0.115].",
+    ),
     title: str = typer.Option("", "--title", help="Title of the card [the folder's name]."),
     licence: str = typer.Option("", "--licence", help="Licence of the data, for the card."),
     text: str = typer.Option("", "--text", help="A paragraph for the card: who, where, why."),
@@ -82,6 +95,8 @@ def check(
 
     Example: segmif rig check city/ --title "City at night" --licence "CC BY 4.0"
     """
+    from dataclasses import replace
+
     from segmif.cli.data import _processes
     from segmif.cli.progress import progress
     from segmif.data.catalog import dataset_info, scan_dataset
@@ -89,7 +104,9 @@ def check(
     from segmif.rig.building.card import About, write_card
     from segmif.rig.building.inspect import inspect, own_info
 
-    info = dataset_info(dataset) if dataset else own_info(root)
+    info = dataset_info(dataset) if dataset else own_info(root, night_sky=night_sky)
+    if dataset and night_sky is not None:
+        info = replace(info, night_sky=night_sky)
     total = len(scan_dataset(info, root).records("all"))
     with progress("checking", total + min(pairs, total)) as bar:
         inspection = inspect(

@@ -11,7 +11,7 @@ import pytest
 
 from segmif.checks import InputError
 from segmif.io import read_image, write_image
-from segmif.rig.building.build import STAGE, BuildConfig, Built, build, divide
+from segmif.rig.building.build import STAGE, BuildConfig, Built, _time, build, divide
 from segmif.rig.building.drives import Moment, drive_links, read_moments
 from segmif.rig.building.sources import find_sources
 from tests.rig.building.recordings import PLACE, START, recording
@@ -140,6 +140,20 @@ def test_day_and_night_are_divided_each_for_themselves() -> None:
     splits, _ = divide(facts, [], BuildConfig(parts={"train": 0.8, "test": 0.2}))
     nights = {fact["name"] for fact in facts if fact["time"] == "night"}
     assert {split: len(nights.intersection(names)) for split, names in splits.items()} == {"train": 8, "test": 2}
+
+
+def test_the_sun_tells_day_from_night_where_it_is_known_and_brightness_elsewhere(drive: Path) -> None:
+    bright, dark = (read_image(drive / "Visible" / f"{name}.png") for name in ("000001", "000003"))
+    day, night = (Moment(name="a", utc=START + 3600 * hours, place=PLACE) for hours in (0, 6))
+    assert [_time(None, picture, BuildConfig()) for picture in (bright, dark)] == ["day", "night"]
+    assert [_time(moment, bright, BuildConfig()) for moment in (day, night)] == ["day", "night"]
+    assert [_time(moment, dark, BuildConfig()) for moment in (day, night)] == ["day", "night"]
+    dusk = Moment(name="a", utc=START + 3600 * 4.3, place=PLACE)
+    assert dusk.light() == "dusk"
+    assert [_time(dusk, picture, BuildConfig()) for picture in (bright, dark)] == ["day", "night"]
+    assert _time(Moment(name="a"), bright, BuildConfig(night_sky=0.99)) == "night"
+    with pytest.raises(InputError, match="night sky 2 is no brightness"):
+        BuildConfig(night_sky=2)
 
 
 def test_unknown_grouping_and_missing_folders_are_refused(drive: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,6 +15,7 @@ from segmif.io import read_image, write_image
 from segmif.labelsets import FMB
 from segmif.rig.building.build import BuildConfig, build
 from segmif.rig.building.card import About, sections, write_card
+from segmif.rig.building.drives import Moment
 from segmif.rig.building.figures import bar_chart, chord_diagram, outlines
 from segmif.rig.building.inspect import inspect, own_info
 from segmif.rig.building.pages import Table, markdown, markdown_table
@@ -59,6 +61,31 @@ def test_torn_drives_and_misaligned_pairs_are_found(city: Path) -> None:
     kinds = {problem.kind: problem for problem in inspection.problems}
     assert kinds["leak"].where == "drive 1"
     assert kinds["misaligned"].where == path.stem
+
+
+def test_what_counts_as_night_is_what_it_was_built_with(city: Path) -> None:
+    assert own_info(city).night_sky == pytest.approx(0.115)
+    assert own_info(city, night_sky=0.5).night_sky == 0.5
+    summary = json.loads((city / "build.json").read_text())
+    summary["config"]["night_sky"] = 0.99
+    (city / "build.json").write_text(json.dumps(summary))
+    inspection = inspect(own_info(city), city, pairs=0)
+    assert [dict(tally) for tally in inspection.brightness.values()] == [{"night": 4}, {"night": 4}]
+    text = markdown("x", sections(inspection, About()))
+    assert "night where the median is below 0.99 of white" in text
+    assert "Share of pixels of each class." in text
+
+
+def test_drives_that_the_data_set_itself_knows_are_told(tmp_path: Path) -> None:
+    from segmif.rig.building.inspect import _drives
+
+    facts = [
+        SimpleNamespace(name="a", meta={"drive": 7}),
+        SimpleNamespace(name="b", meta={}),
+        SimpleNamespace(name="c", meta={}),
+    ]
+    report = SimpleNamespace(facts=facts)
+    assert _drives(report, {"b": Moment(name="b", drive="x"), "c": Moment(name="c")}) == {"a": "7", "b": "x"}
 
 
 def test_without_a_list_neighbours_by_name_are_warned_of(city: Path) -> None:

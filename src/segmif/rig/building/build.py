@@ -20,7 +20,7 @@ from segmif.checks import InputError, check_same_size, unknown
 from segmif.data.labels import Ids
 from segmif.data.likeness import NEAR, groups_of, near_pairs, pair_hash, sequence_links
 from segmif.data.problems import Problem
-from segmif.data.reader import time_by_brightness, to_grey
+from segmif.data.reader import NIGHT_SKY, time_by_brightness, to_grey
 from segmif.data.splits import make_splits
 from segmif.io import (
     decode_image,
@@ -56,6 +56,8 @@ class BuildConfig:
         seed: another number gives another division.
         register: lay infrared on visible first; pairs for which that is refused are left out.
         eight_bits: store infrared as 8 bits, 16-bit counts stretched as `to_unit` does; otherwise as it came.
+        night_sky: median brightness (0..1) of the visible picture's upper third below which it is of the night, where
+            neither the sun nor a list tells; cameras that expose long at night need more than the default.
     """
 
     parts: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "test": 0.2})
@@ -64,10 +66,13 @@ class BuildConfig:
     seed: int = 0
     register: bool = False
     eight_bits: bool = False
+    night_sky: float = NIGHT_SKY
 
     def __post_init__(self) -> None:
         if self.by not in BY:
             raise unknown("way to group", self.by, BY)
+        if not 0 <= self.night_sky <= 1:
+            raise InputError(f"night sky {self.night_sky:g} is no brightness: give 0..1, such as {NIGHT_SKY}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +121,7 @@ def build(
     problems = list(sources.problems)
     facts: list[dict[str, Any]] = []
     for pair in sources.pairs:
-        fact, problem = _staged(sources, pair, stage, config)
+        fact, problem = _staged(sources, pair, stage, config, moments.get(pair.name))
         facts += [fact] if fact else []
         problems += [problem] if problem else []
         on_progress(pair, problem)
@@ -133,7 +138,7 @@ def build(
 
 
 def _staged(
-    sources: Sources, pair: Pair, stage: Path, config: BuildConfig
+    sources: Sources, pair: Pair, stage: Path, config: BuildConfig, moment: Moment | None
 ) -> tuple[dict[str, Any] | None, Problem | None]:
     """The facts of a pair, its files below `stage`; or what is wrong with it."""
     record = stage / "facts" / f"{pair.name}.json"
@@ -156,7 +161,7 @@ def _staged(
     }
     fact = {
         "name": pair.name,
-        "time": time_by_brightness(visible),
+        "time": _time(moment, visible, config),
         "hash": f"{pair_hash(decode_image(infrared[1]), visible):032x}",
         "from": {"infrared": _below(sources.root, pair.infrared), "visible": _below(sources.root, pair.visible)},
         **registration,
@@ -166,6 +171,12 @@ def _staged(
         write_bytes(stage / folder / fact["files"][folder], data)
     write_json(record, fact)
     return fact, None
+
+
+def _time(moment: Moment | None, visible: npt.NDArray[Any], config: BuildConfig) -> str:
+    """``day`` or ``night``: by the sun where time and place are on record, at dusk and elsewhere by brightness."""
+    light = None if moment is None else moment.light()
+    return light if light in ("day", "night") else time_by_brightness(visible, config.night_sky)
 
 
 def _labels(sources: Sources, pair: Pair) -> Ids:

@@ -101,7 +101,9 @@ def _splits(inspection: Inspection) -> Iterator[Block]:
         unreadable = sum(fact.size is None for fact in facts)
         labelled = sum(fact.pixels is not None for fact in facts)
         rows.append((split, len(names), labelled, drives[split] or "–", unreadable))
-    yield Table(header=("split", "pairs", "labelled", "drives", "unreadable"), rows=rows)
+    header = ("split", "pairs", "labelled", "drives", "unreadable")
+    shown = len(header) if any(row[-1] for row in rows) else len(header) - 1
+    yield Table(header=header[:shown], rows=[row[:shown] for row in rows])
 
 
 def _day_and_night(inspection: Inspection) -> Iterator[Block]:
@@ -117,8 +119,8 @@ def _day_and_night(inspection: Inspection) -> Iterator[Block]:
     header = ("split", "day", "night", *(("day by the sun", "dusk", "night by the sun") if sun else ()))
     yield Table(header=header, rows=rows)
     yield (
-        "Day and night are told by the names of the pairs where they say so, else by the brightness of the upper third "
-        "of the visible picture."
+        "Day and night are told by the data set where it says so, else by the brightness of the visible picture's "
+        f"upper third: night where the median is below {inspection.report.info.night_sky:g} of white."
     )
     told, agree = inspection.agree
     if told:
@@ -147,7 +149,8 @@ def _classes(inspection: Inspection) -> Iterator[Block]:
     times = [time for time in ("day", "night") if time in by_time.groups] or sorted(set(by_time.groups))
     bars = [(time or "all", list(by_time.of(time).shares()[:-1])) for time in times]
     figure = bar_chart(statistics.label_set.classes, statistics.label_set.palette, bars)
-    yield Figure(file="classes.svg", svg=figure, caption="Share of pixels of each class, by day and by night.")
+    caption = f"Share of pixels of each class{', by day and by night' if len(bars) > 1 else ''}."
+    yield Figure(file="classes.svg", svg=figure, caption=caption)
     yield f"A class counts as present in a picture from {PRESENT} pixels."
 
 
@@ -202,8 +205,8 @@ def _leaks(inspection: Inspection) -> Iterator[Block]:
     leaks = [problem for problem in inspection.problems if problem.kind == "leak"]
     groups = inspection.report.duplicates
     yield (
-        f"{len(groups)} groups of near-duplicates (perceptual hash of both bands), "
-        f"{sum(map(len, groups))} pairs in them; {len(leaks) or 'no'} leaks between splits were found."
+        f"Groups of near-duplicates (perceptual hash of both bands): {len(groups)}, with "
+        f"{sum(map(len, groups))} pairs. Leaks between splits: {len(leaks) or 'none found'}."
     )
     if inspection.drives:
         yield f"{len(set(inspection.drives.values()))} drives are on record; a drive in two splits would be an error."
@@ -227,7 +230,7 @@ def _how(built: Mapping[str, Any]) -> Iterator[Block]:
     )
     left = built.get("left_out", [])
     if left:
-        yield f"{len(left)} were left out:"
+        yield f"Left out: {len(left)}{f', the first {_LINES}' if len(left) > _LINES else ''}."
         yield Table(header=("what", "why"), rows=[(p["where"], p["message"]) for p in left[:_LINES]])
 
 

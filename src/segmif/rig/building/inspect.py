@@ -19,8 +19,8 @@ from segmif.data.info import DatasetInfo
 from segmif.data.likeness import sequence_links
 from segmif.data.parallel import map_samples
 from segmif.data.problems import Problem, errors
-from segmif.data.reader import FileDataset
-from segmif.rig.building.build import SUMMARY
+from segmif.data.reader import NIGHT_SKY, FileDataset
+from segmif.rig.building.build import SUMMARY, BuildConfig
 from segmif.rig.building.drives import Moment, read_moments
 from segmif.rig.building.statistics import Statistics
 from segmif.rig.homography import corner_error
@@ -63,7 +63,7 @@ class Inspection:
         brightness: pairs by split and time of day as brightness (or the name) tells it.
         sun: the same as the sun's height tells it, where time and place are known.
         agree: pairs for which both were told, and for how many they say the same (dusk fits both).
-        drives: drive of each pair, where a list says it.
+        drives: drive of each pair, where the data set or a list says it.
         alignments: of the pairs that were examined.
         built: how the data set was built, if this package did it.
         problems: everything that was found wrong.
@@ -91,12 +91,23 @@ class Inspection:
         return [alignment for alignment in self.alignments if alignment.sure]
 
 
-def own_info(root: Path) -> DatasetInfo:
-    """The description of one's own data set in the layout of FMB, or in the simple one."""
+def own_info(root: Path, *, night_sky: float | None = None) -> DatasetInfo:
+    """The description of one's own data set in the layout of FMB, or in the simple one.
+
+    Args:
+        root: its folder.
+        night_sky: brightness below which a picture is of the night; by default what it was built with.
+
+    Raises:
+        InputError: its record of the build is damaged, or no brightness.
+    """
     name = root.resolve().name or "folder"
-    return replace(
+    built = _built(root).get("config", {})
+    config = BuildConfig(night_sky=built.get("night_sky", NIGHT_SKY) if night_sky is None else night_sky)
+    own = replace(
         CATALOG["fmb"], name=name, title=name, sizes={}, licence="", home="", citation="", folders=(), notes=()
     )
+    return replace(own, night_sky=config.night_sky)
 
 
 def inspect(
@@ -136,7 +147,7 @@ def inspect(
         brightness=_tally(report.splits, told),
         sun=_tally(report.splits, suns),
         agree=_agreement(told, suns),
-        drives={name: moment.drive for name, moment in moments.items() if moment.drive is not None},
+        drives=_drives(report, moments),
         alignments=alignments,
         built=_built(report.root),
         problems=problems,
@@ -146,6 +157,11 @@ def inspect(
 def split_of(report: CheckReport, name: str) -> str:
     """The first split a pair stands in."""
     return next((split for split, names in report.splits.items() if name in names), "")
+
+
+def _drives(report: CheckReport, moments: Mapping[str, Moment]) -> dict[str, str]:
+    known = {fact.name: str(fact.meta["drive"]) for fact in report.facts if "drive" in fact.meta}
+    return known | {name: moment.drive for name, moment in moments.items() if moment.drive is not None}
 
 
 def _statistics(report: CheckReport, group: Callable[[str], str]) -> Statistics | None:
