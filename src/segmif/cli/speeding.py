@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,27 +71,43 @@ def _names(text: str) -> list[str]:
 
 
 def _jobs(models: str, backends: str, dtypes: str, sizes: list[str], threads: int, runs: int) -> list[Any]:
+    return [
+        job
+        for width, height in map(_size, dict.fromkeys(sizes))
+        for job in possible_jobs(models, backends, dtypes, width=width, height=height, threads=threads, runs=runs)
+    ]
+
+
+def possible_jobs(models: str, backends: str, dtypes: str, **common: int) -> list[Any]:
+    """A `segmif.bench.speed.Job` for each model, back end and precision, as far as they go together.
+
+    Args:
+        models: names with commas between them; none: all shipped ones.
+        backends: likewise.
+        dtypes: likewise.
+        common: further fields of every job.
+
+    Raises:
+        InputError: an unknown name.
+    """
     from segmif.bench.speed import PLAIN, Job, open_network
     from segmif.export import read_description
     from segmif.infer.backends import check_backend
     from segmif.infer.backends.exported import SUFFIXES
     from segmif.models import weights
 
-    names = _names(models) or list(weights.SHIPPED)
-    files = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
-    for name in names:
-        (read_description if name in files else open_network)(name)
-    jobs = []
-    for width, height in map(_size, dict.fromkeys(sizes)):
-        for name in names:
-            for backend in _names(backends):
-                if backend != PLAIN:
-                    check_backend(backend)
-                elif name in files:
-                    continue
-                for dtype in _possible(backend, _names(dtypes)):
-                    job = Job(model=name, backend=backend, dtype=dtype, width=width, height=height, threads=threads)
-                    jobs.append(replace(job, runs=runs))
+    jobs: list[Job] = []
+    for name in _names(models) or list(weights.SHIPPED):
+        suffix = Path(name).suffix.lower()
+        (read_description if suffix in SUFFIXES else open_network)(name)
+        for backend in _names(backends):
+            if backend != PLAIN:
+                check_backend(backend)
+            if backend in (*SUFFIXES.get(suffix, (backend,)), "auto"):
+                jobs += [
+                    Job(model=name, backend=backend, dtype=dtype, **common)
+                    for dtype in _possible(backend, _names(dtypes))
+                ]
     return jobs
 
 

@@ -19,7 +19,7 @@ PREPROCESSING = (
 )
 
 
-_SECTION = "segmif"
+SECTION = "segmif"
 """Of an OpenVINO file's rt_info."""
 
 
@@ -35,6 +35,7 @@ class Description:
         label_set: names and colours of the classes; None for a fusion-only model.
         mean: of the images the encoder was trained with; applied inside.
         std: likewise.
+        precision: "float32", or "int8" for a file whose convolutions were quantised.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Description:
     label_set: LabelSet | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    precision: str = "float32"
 
     def to_strings(self) -> dict[str, str]:
         """Text values, lists as JSON, for the metadata of a file."""
@@ -59,6 +61,7 @@ class Description:
             "palette": json.dumps(palette),
             "mean": json.dumps(self.mean),
             "std": json.dumps(self.std),
+            "precision": self.precision,
             "preprocessing": PREPROCESSING,
         }
 
@@ -82,6 +85,7 @@ class Description:
                 label_set=labels if classes else None,
                 mean=tuple(json.loads(values["mean"])),
                 std=tuple(json.loads(values["std"])),
+                precision=values.get("precision", "float32"),  # files of earlier versions do not say
             )
         except (KeyError, ValueError, TypeError, AssertionError) as error:
             raise InputError(f"{where}: was not written by 'segmif export'; export the model again") from error
@@ -131,6 +135,6 @@ def _openvino_strings(path: str | os.PathLike[str]) -> dict[str, str]:
         model = openvino.Core().read_model(os.fspath(path))
     except Exception as error:  # RuntimeError and others, by version
         raise InputError(f"{path}: is not a readable OpenVINO model; export the model again") from error
-    if not model.has_rt_info([_SECTION]):
+    if not model.has_rt_info([SECTION]):
         return {}
-    return {key: str(value.astype(str)) for key, value in model.get_rt_info([_SECTION]).value.items()}
+    return {key: str(value) for key, value in model.get_rt_info([SECTION]).value.items()}

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from segmif.checks import InputError, require_extra
-from segmif.export.metadata import describe
-from segmif.export.onnx import choose_guide, to_onnx
+from segmif.export.metadata import SECTION, read_description
+from segmif.export.onnx import to_onnx
 from segmif.io import atomic_path
 from segmif.models import SegMiF
 
@@ -27,17 +27,34 @@ def to_openvino(
     Returns:
         The names of the inputs.
     """
-    openvino = require_extra("openvino", "openvino")
-    path = Path(path)
-    if path.suffix != ".xml":
-        raise InputError(f"{path}: an OpenVINO model ends in .xml; name it {path.with_suffix('.xml').name}")
+    require_extra("openvino", "openvino")
+    check_suffix(path)
     with tempfile.TemporaryDirectory() as folder:
         onnx_file = Path(folder) / "model.onnx"
         inputs = to_onnx(network, onnx_file, name=name, guide=guide)
-        model = openvino.convert_model(onnx_file)
-        for key, value in describe(network, name=name, guide=choose_guide(network, guide)).to_strings().items():
-            model.set_rt_info(value, ["segmif", key])
-        with atomic_path(path) as temporary, atomic_path(path.with_suffix(".bin")) as weights:
-            openvino.save_model(model, temporary, compress_to_fp16=False)
-            temporary.with_suffix(".bin").replace(weights)
+        convert(onnx_file, path)
     return inputs
+
+
+def check_suffix(path: str | os.PathLike[str]) -> Path:
+    """The path itself.
+
+    Raises:
+        InputError: an OpenVINO model cannot have that name.
+    """
+    path = Path(path)
+    if path.suffix != ".xml":
+        raise InputError(f"{path}: an OpenVINO model ends in .xml; name it {path.with_suffix('.xml').name}")
+    return path
+
+
+def convert(onnx_file: Path, path: str | os.PathLike[str]) -> None:
+    """One of our ONNX files as an OpenVINO model with the same description; errors as `to_openvino`."""
+    openvino = require_extra("openvino", "openvino")
+    path = check_suffix(path)
+    model = openvino.convert_model(onnx_file)
+    for key, value in read_description(onnx_file).to_strings().items():
+        model.set_rt_info(value, [SECTION, key])
+    with atomic_path(path) as temporary, atomic_path(path.with_suffix(".bin")) as weights:
+        openvino.save_model(model, temporary, compress_to_fp16=False)
+        temporary.with_suffix(".bin").replace(weights)

@@ -43,7 +43,7 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = runtime.InferenceSession(
-                pruned(graph), sess_options=options, providers=["CPUExecutionProvider"]
+                pruned(graph, where=where), sess_options=options, providers=["CPUExecutionProvider"]
             )
         except InputError:
             raise
@@ -51,7 +51,6 @@ class OnnxRuntime:
             raise InputError(f"{where}: is not a graph ONNX Runtime can run; export the model again") from error
         self._inputs = [value.name for value in self._session.get_inputs()]
         self._outputs = [value.name for value in self._session.get_outputs()]
-        check_names(self._inputs, self._outputs, where=where)
 
     def __call__(self, infrared: Tensor, visible: Tensor, guide: Tensor | None = None) -> Outputs:
         found = self._session.run(self._outputs, feeds(self._inputs, infrared, visible, guide))
@@ -83,13 +82,17 @@ def check_names(inputs: list[str], outputs: list[str], *, where: str) -> None:
         )
 
 
-def pruned(graph: Path | bytes) -> bytes | str:
+def pruned(graph: Path | bytes, *, where: str) -> bytes | str:
     """A graph without the outputs we do not ask for, and without what only they need.
 
     ONNX Runtime computes every output of a graph, asked for or not, and labels cost as much as the network.
+
+    Raises:
+        InputError: not one of our graphs.
     """
     onnx = require_extra("onnx", "onnx")
     model = onnx.load_from_string(graph) if isinstance(graph, bytes) else onnx.load(str(graph))
+    check_names([v.name for v in model.graph.input], [v.name for v in model.graph.output], where=where)
     kept = [value for value in model.graph.output if value.name in WANTED]
     if len(kept) == len(model.graph.output):
         return graph if isinstance(graph, bytes) else str(graph)
