@@ -223,6 +223,14 @@ class Crashes:
             where = f"change {at_change}" if at_change >= 0 else f"{moment:.2f} s"
             self.tally.faults.append(f"seed {seed}, killed at {where}: {fault}")
 
+    def kill_often(self, kills: int, *, limit: float = 3600.0) -> Tally:
+        """Kill so often, less often if `limit` seconds pass first."""
+        began, seed = time.monotonic(), 0
+        while self.tally.kills < kills and time.monotonic() - began < limit:
+            self.kill(seed)
+            seed += 1
+        return self.tally
+
     def _go_on(self, folder: Path, killed: int) -> str | None:
         if processes := left_behind(killed):
             return f"{len(processes)} processes of the killed run live on"
@@ -240,15 +248,6 @@ class Crashes:
             return " ".join(f"{type(error).__name__}: {error}".split())
         differing = sorted(str(name) for name in {*self.expected, *found} if self.expected.get(name) != found.get(name))
         return f"differs from an undisturbed run: {', '.join(differing)}" if differing else None
-
-
-def crash(job: Job, work: Path, *, kills: int, limit: float = 3600.0, seed: int = 0) -> Tally:
-    """Kill a command `kills` times, fewer if `limit` seconds pass first."""
-    crashes, began = Crashes(job, work), time.monotonic()
-    while crashes.tally.kills < kills and time.monotonic() - began < limit:
-        crashes.kill(seed)
-        seed += 1
-    return crashes.tally
 
 
 @contextlib.contextmanager
@@ -278,7 +277,7 @@ def main() -> int:
     faults = 0
     with workplace() as work:
         for job in (job for job in JOBS if re.search(options.only, job.name)):
-            tally = crash(job, work, kills=options.kills, limit=options.limit)
+            tally = Crashes(job, work).kill_often(options.kills, limit=options.limit)
             faults += len(tally.faults)
             print(json.dumps(asdict(tally)), flush=True)
     return 1 if faults else 0

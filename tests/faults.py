@@ -225,12 +225,18 @@ def main() -> int:
     """Exit code 1 if a fault was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="regular expression for names of commands")
-    parser.add_argument("--brief", action="store_true", help="one check of each kind")
+    parser.add_argument("--brief", action="store_true", help="one check of each kind, none that needs root")
+    parser.add_argument("--kills", type=int, default=0, help="first also kill each command so often")
     options = parser.parse_args()
     bad = 0
     with workplace() as work:
         for job in (job for job in JOBS if re.search(options.only, job.name)):
-            for check in checks(Faults(job, work), brief=options.brief):
+            faults = Faults(job, work)
+            if options.kills:
+                tally = faults.crashes.kill_often(options.kills)
+                bad += len(tally.faults)
+                print(json.dumps(asdict(tally)), flush=True)
+            for check in checks(faults, brief=options.brief):
                 bad += check.fault is not None
                 print(json.dumps(asdict(check)), flush=True)
     return 1 if bad else 0

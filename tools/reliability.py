@@ -48,10 +48,10 @@ def kills_table(tallies: Iterable[dict[str, Any]]) -> str:
         "| command | killed | went on to the same result | one run | changes to files |",
         "|---|---|---|---|---|",
     ]
-    for one in tallies:
-        lines.append(
-            f"| `{one['job']}` | {one['kills']} | {one['equal']} | {one['seconds']:.1f} s | {one['changes']} |"
-        )
+    lines += [
+        f"| `{one['job']}` | {one['kills']} | {one['equal']} | {one['seconds']:.1f} s | {one['changes']} |"
+        for one in tallies
+    ]
     return "\n".join(lines)
 
 
