@@ -7,6 +7,7 @@ import json
 import re
 import time
 import zipfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -113,25 +114,23 @@ def fuse(model: Model, infrared: Upload, visible: Upload, wish: Wish) -> Fused:
     notes: list[str] = []
     if wish.align:
         thermal, colour = align_pair(thermal, colour, on_refusal=notes.append)
-    listening = wish.output == "all" and wish.attention
-    recorder = AttentionRecorder(model.network)
-    if listening:
-        with recorder:
-            result = model.predict(thermal, colour, guide=wish.guide, name=safe_stem(visible.name))
-    else:
+    # Other back ends do not call the parts of the network, so there is nothing to listen to.
+    listening = wish.output == "all" and wish.attention and model.backend.name == "eager"
+    recorder = AttentionRecorder(model.network) if listening else None
+    with recorder or nullcontext():
         result = model.predict(thermal, colour, guide=wish.guide, name=safe_stem(visible.name))
     if swapped:
         notes.append("infrared and visible seem to be swapped")
     summary = {
         "model": model.name,
-        "guide": wish.guide or model.network.config.guide,
+        "guide": wish.guide or model.guide_kind,
         "width": result.fused.shape[1],
         "height": result.fused.shape[0],
         "seconds": round(time.perf_counter() - start, 3),
         "notes": [*result.notes, *notes],
         "swapped": swapped,
     }
-    return Fused(result=result, maps=recorder.maps, summary=summary)
+    return Fused(result=result, maps=recorder.maps if recorder else None, summary=summary)
 
 
 def decode(upload: Upload, band: str) -> io.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import tempfile
@@ -104,19 +105,13 @@ def _reader(base: type[Any], pairs: Iterable[Feeds]) -> Any:
     if first is None:
         raise InputError("int8 needs pairs to calibrate with, and there are none; give a folder of training pairs")
 
-    class Reader(base):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self._rest = _chain(first, feeds)
+    every = map(dict, itertools.chain((first,), feeds))
 
+    class Reader(base):  # type: ignore[misc]
         def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
-            return next(self._rest, None)
+            return next(every, None)
 
     return Reader()
-
-
-def _chain(first: Feeds, rest: Iterator[Feeds]) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
-    yield dict(first)
-    yield from map(dict, rest)
 
 
 @contextmanager
