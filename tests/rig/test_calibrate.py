@@ -24,6 +24,8 @@ BOARDS = {
     "aprilgrid": Board(kind="aprilgrid", rows=4, cols=5, square=50),
 }
 BANDS: tuple[io.Band, io.Band] = ("infrared", "visible")
+HELD = {"handheld": CHESS, "vehicle": BOARDS["circles"], "stacked": BOARDS["aprilgrid"]}
+"""The board held before each rig; benchmarks/calibration.py has all boards before all rigs."""
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +34,9 @@ def found() -> dict[str, Views]:
     result = {}
     for name, rig in RIGS.items():
         views = Views(sizes={"infrared": rig.truth.infrared.size, "visible": rig.truth.visible.size})
-        pictures = board_views(rig, CHESS, 12, seed=5)
+        pictures = board_views(rig, HELD[name], 12, seed=5)
         for k, band in enumerate(BANDS):
-            finder = Finder(CHESS)
+            finder = Finder(HELD[name])
             detections = {f"{i:02d}": finder.find(pair[k], band) for i, pair in enumerate(pictures)}
             views.detections[band] = {key: value for key, value in detections.items() if value is not None}
         result[name] = views
@@ -43,7 +45,7 @@ def found() -> dict[str, Views]:
 
 @pytest.fixture(scope="session")
 def solved(found: dict[str, Views]) -> dict[str, Calibrated]:
-    return {name: calibrate(views, CHESS, rig=name, bootstrap=12) for name, views in found.items()}
+    return {name: calibrate(views, HELD[name], rig=name, bootstrap=12) for name, views in found.items()}
 
 
 def copy(views: Views) -> Views:
@@ -92,6 +94,7 @@ def test_uncertainty_covers_the_errors(solved: dict[str, Calibrated], name: str)
     ("kind", "look"),
     [
         ("chessboard", BoardLook(contrast=0.05, uneven=0.02)),
+        ("chessboard", BoardLook(bleeding=4.0, inverted=False)),
         ("circles", BoardLook()),
         ("circles", BoardLook(inverted=False)),
         ("charuco", BoardLook()),
@@ -117,6 +120,21 @@ def test_boards_in_both_bands(kind: str, look: BoardLook):
             assert len(detection.ids) >= 0.8 * len(board.points)
             errors = [np.linalg.norm(detection.points - truth[s][detection.ids], axis=1) for s in board.symmetries()]
             assert min(np.sqrt((e**2).mean()) for e in errors) < 0.2
+
+
+@pytest.mark.parametrize("kind", BOARDS)
+def test_boards_out_of_focus_in_infrared(kind: str):
+    rig, board = replace(RIGS["vehicle"], infrared_blur=2.5), BOARDS[kind]
+    rng = np.random.default_rng(2)
+    pose = board_poses(rig, board, 1, rng, tilt=25)[0]
+    picture = rig.infrared([clutter(rng, depth=4.0, width=12.0), board_plane(board, *pose, BoardLook(), rng)], rng)
+    world = board.points / 1000 @ pose[0].T + pose[1]
+    truth = rig.truth.infrared.project((world - rig.truth.shift) @ rig.truth.matrix)
+    detection = Finder(board).find(picture, "infrared")
+    assert detection is not None
+    assert len(detection.ids) >= 0.5 * len(board.points)
+    errors = [np.linalg.norm(detection.points - truth[s][detection.ids], axis=1) for s in board.symmetries()]
+    assert min(np.sqrt((e**2).mean()) for e in errors) < 0.3
 
 
 def test_a_part_of_a_board_is_enough():
@@ -147,6 +165,17 @@ def test_bad_views_are_left_out_with_a_reason(found: dict[str, Views]):
     assert why["03", "infrared"].startswith("reprojection error 2.") or "reprojection error 1." in why["03", "infrared"]
     assert why["05", "both"].startswith("the cameras disagree on where the board is: ")
     assert len(why) == 2
+    assert result.calibration.baseline == pytest.approx(RIGS["handheld"].truth.baseline, rel=0.005)
+
+
+def test_one_pair_of_two_moments_leads_nothing_astray(found: dict[str, Views]):
+    views = copy(found["handheld"])
+    views.detections["visible"]["05"] = views.detections["visible"]["06"]
+    result = calibrate(views, CHESS, bootstrap=2)
+    [(name, band, why)] = result.rejected
+    assert (name, band) == ("05", "both")
+    assert why.startswith("the cameras disagree on where the board is: ")
+    assert why.endswith("above 3.00 px")
     assert result.calibration.baseline == pytest.approx(RIGS["handheld"].truth.baseline, rel=0.005)
 
 
@@ -223,6 +252,13 @@ def test_swapped_folders(tmp_path: Path):
     assert len(find_boards(visible, infrared, CHESS, check_bands=False).detections["visible"]) == 1
     with pytest.raises(InputError, match="are the same folder"):
         find_boards(visible, visible, CHESS)
+
+
+def test_raw_thermal_pictures_in_the_visible_folder(tmp_path: Path):
+    infrared, visible = board_folders(tmp_path, CHESS)
+    io.write_image(visible / "0.png", io.read_image(visible / "0.png")[..., 0])
+    with pytest.raises(InputError, match=r"holds grey pictures of 16 bits, as thermal cameras take them: .* swapped"):
+        find_boards(visible, infrared, CHESS)
 
 
 def test_a_board_that_is_never_found(tmp_path: Path):

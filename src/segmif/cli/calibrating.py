@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from segmif import io
-from segmif.checks import InputError
+from segmif.checks import InputError, require_extra
 from segmif.cli.progress import progress
 from segmif.cli.showing import print_table
 from segmif.pairing import list_images
@@ -54,6 +54,7 @@ def run(request: Request) -> int:
         raise InputError(f"--infrared-side is {request.infrared_side!r}: give one of {', '.join(SIDES)}")
     total = sum(len(list_images(folder)) for folder in (request.infrared, request.visible))
     io.make_output_folder(request.out)
+    require_extra("matplotlib", "rig")  # for the report: better now than after the search
     began = time.monotonic()
     with progress("looking for boards", total) as bar:
         views = find_boards(

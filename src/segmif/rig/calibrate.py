@@ -19,7 +19,8 @@ from segmif.rig.calibration import INTRINSICS, Calibration
 from segmif.rig.detect import Detection, Finder
 from segmif.rig.geometry import epipolar_errors
 from segmif.rig.homography import Size
-from segmif.rig.solve import CameraSolution, StereoSolution, solve_camera, solve_stereo
+from segmif.rig.solve import CameraSolution, solve_camera
+from segmif.rig.stereo import StereoSolution, solve_stereo
 
 Side = Literal["left", "right", "above", "below"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -88,35 +89,49 @@ def find_boards(
     if infrared.resolve() == visible.resolve():
         raise InputError(f"infrared and visible are the same folder ({infrared}): give one of each band")
     coloured: dict[str, list[bool]] = {}
+    deep: dict[str, list[bool]] = {}
     for band, folder in zip(_BANDS, (infrared, visible), strict=True):
         files = list_images(folder)
         if not files:
             raise InputError(f"{folder}: holds no pictures; give the folder of the {band} views of the board")
         views.paths[band] = {name: files[name] for name in sorted(files, key=natural_key)}
-        coloured[band] = []
+        coloured[band], deep[band] = [], []
         finder = Finder(board)
         for name, path in views.paths[band].items():
-            _look(views, finder, band, name, path, coloured[band])
+            picture = _look(views, finder, band, name, path)
+            if picture is not None:
+                coloured[band].append(
+                    picture.ndim == 3 and float(np.ptp(picture.astype(np.float32), axis=2).mean()) > _COLOURED
+                )
+                deep[band].append(picture.ndim == 2 and picture.dtype.itemsize > 1)
             if on_picture is not None:
                 on_picture()
-    if check_bands and _mostly(coloured["infrared"]) and not any(coloured["visible"]):
-        raise InputError(
-            f"{infrared} holds colour pictures and {visible} grey ones: infrared and visible seem swapped, "
-            "the infrared folder comes first; if they are not, use --no-band-check"
-        )
+    if check_bands:
+        _check_bands(infrared, visible, coloured, deep)
     for band, folder in zip(_BANDS, (infrared, visible), strict=True):
         if not views.detections[band]:
             raise InputError(f"{folder}: {_why_not_found(board, views, band)}")
     return views
 
 
-def _look(views: Views, finder: Finder, band: io.Band, name: str, path: Path, coloured: list[bool]) -> None:
+def _check_bands(
+    infrared: Path, visible: Path, coloured: Mapping[str, list[bool]], deep: Mapping[str, list[bool]]
+) -> None:
+    """Thermal pictures are grey, and those of visible cameras are not grey of 16 bits."""
+    seems = "infrared and visible seem swapped, the infrared folder comes first; if they are not, use --no-band-check"
+    if _mostly(coloured["infrared"]) and not any(coloured["visible"]):
+        raise InputError(f"{infrared} holds colour pictures and {visible} grey ones: {seems}")
+    if _mostly(deep["visible"]) and not any(deep["infrared"]):
+        raise InputError(f"{visible} holds grey pictures of 16 bits, as thermal cameras take them: {seems}")
+
+
+def _look(views: Views, finder: Finder, band: io.Band, name: str, path: Path) -> io.Array | None:
     try:
         picture = io.read_image(path)
     except InputError as error:
         views.left_out.append((name, band, str(error)))
         views.damaged += 1
-        return
+        return None
     size = (picture.shape[0], picture.shape[1])
     if views.sizes.setdefault(band, size) != size:
         expected = views.sizes[band]
@@ -124,12 +139,12 @@ def _look(views: Views, finder: Finder, band: io.Band, name: str, path: Path, co
             f"{path}: is {size[1]}x{size[0]}, the {band} pictures before it {expected[1]}x{expected[0]}; a camera is "
             "calibrated at one resolution: leave out what was taken with another"
         )
-    coloured.append(picture.ndim == 3 and float(np.ptp(picture.astype(np.float32), axis=2).mean()) > _COLOURED)
     found = finder.find(picture, band)
     if found is None:
         views.left_out.append((name, band, "no board found"))
     else:
         views.detections[band][name] = found
+    return picture
 
 
 def _mostly(flags: list[bool]) -> bool:

@@ -35,7 +35,9 @@ _SAMPLES = (9, 27)
 _BENT_FROM = 20
 """Points from which the bending by the lens is told from the noise of first guesses."""
 _LARGEST_MOVE, _LEAST_FIT = 0.25, 0.5
-"""Relative to `square`; and the share of the variance a good point explains."""
+"""Relative to `square`; and the share of what a ramp leaves that the board explains at a good point."""
+_FLAT = 1e-8
+"""Variance below which there is nothing to see."""
 _STRAY, _TIMES = 0.1, 6.0
 """A point is astray if it is off by this many pixels, and so many robust deviations, from where the others put it."""
 
@@ -121,7 +123,10 @@ def _climb(
         move = np.clip(-fit[:, 4:6] / contrast[:, None], -furthest / 2, furthest / 2)
         points = points + np.einsum("nij,nj->ni", steps, move)
     values = _sample(grey, points[:, None] + offsets)
-    explained = 1 - _rest(basis, np.einsum("nps,ns->np", inverse, values), values) / values.var(axis=1).clip(1e-9)
+    left = _rest(basis, np.einsum("nps,ns->np", inverse, values), values)
+    ramp = basis[:, :, :3]
+    plain = _rest(ramp, _fit(ramp, values), values)
+    explained = np.where(plain > _FLAT, 1 - left / plain.clip(_FLAT), 0.0)
     way = np.linalg.norm(np.linalg.solve(steps, (points - start)[..., None])[..., 0], axis=1)
     good = (explained >= _LEAST_FIT) & (way <= furthest) & np.isfinite(points).all(axis=1)
     return np.where(good[:, None], points, start), good

@@ -1,4 +1,4 @@
-"""From the points of a board in many pictures to the numbers of a rig; views that do not fit are left out.
+"""From the points of a board in many pictures to the numbers of a camera; views that do not fit are left out.
 
 OpenCV solves; this decides what it is given, in which order of the points, with how many lens coefficients, and what
 the result is worth.
@@ -7,8 +7,7 @@ the result is worth.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -37,7 +36,7 @@ _FLOOR, _TIMES = 0.15, 4.0
 _DROPPABLE = (((8,), cv2.CALIB_FIX_K3), ((6, 7), cv2.CALIB_ZERO_TANGENT_DIST), ((5,), cv2.CALIB_FIX_K2))
 """Lens coefficients (places in `INTRINSICS`) that are set to 0, in this order, if they do not differ from it."""
 _SIGNIFICANT = 3.0
-_CRITERIA = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 100, 1e-9)
+CRITERIA = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 100, 1e-9)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,29 +60,6 @@ class CameraSolution:
     rms: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StereoSolution:
-    """How the cameras stand to each other.
-
-    Attributes:
-        rotation, translation: a point X in the infrared camera's frame is R X + t in the visible camera's, metres.
-        errors: reprojection error of each view used by both cameras, RMS in pixels.
-        rejected: why other views were not used.
-        rms: over all points of both cameras, in pixels.
-        baseline_deviation: standard deviation of |t| in metres, and `rotation_deviation` in degrees, by a bootstrap.
-        pairs: matched points (infrared, visible) of each view used, (N, 2) pixels each.
-    """
-
-    rotation: Matrix
-    translation: Floats
-    errors: dict[str, float]
-    rejected: dict[str, str]
-    rms: float
-    baseline_deviation: float = 0.0
-    rotation_deviation: float = 0.0
-    pairs: dict[str, tuple[Matrix, Matrix]] = field(default_factory=dict)
-
-
 def solve_camera(board: Board, detections: Detections, size: Size, band: Band) -> CameraSolution:
     """Focal lengths, centre and lens of one camera.
 
@@ -101,7 +77,7 @@ def solve_camera(board: Board, detections: Detections, size: Size, band: Band) -
         solution = _parsimonious(board, used, size)
         tilts = {name: _tilt(pose) for name, (pose, _) in solution.poses.items()}
         steep = {name: f"tilted by {tilt:.0f}°, above {_STEEP:.0f}°" for name, tilt in tilts.items() if tilt > _STEEP}
-        bad = steep or _outliers(solution.errors, "reprojection error")
+        bad = steep or outliers(solution.errors, "reprojection error")
         if not bad:
             break
         rejected |= bad
@@ -133,8 +109,8 @@ def _tilt(rotation: Matrix) -> float:
     return float(np.degrees(np.arccos(np.clip(abs(rotation[2, 2]), 0, 1))))
 
 
-def _outliers(errors: Mapping[str, float], what: str) -> dict[str, str]:
-    """The worst view if it stands out, and why."""
+def outliers(errors: Mapping[str, float], what: str) -> dict[str, str]:
+    """The worst view if its error (RMS in pixels) stands out, and why."""
     values = np.array(list(errors.values()))
     median = float(np.median(values))
     limit = max(_FLOOR, 2 * median, median + _TIMES * 1.4826 * float(np.median(np.abs(values - median))))
@@ -162,7 +138,7 @@ def _solve(board: Board, used: Detections, size: Size, flags: int) -> CameraSolu
     world = [board.points[d.ids].astype(np.float32) for d in used.values()]
     points = [d.points.astype(np.float32).reshape(-1, 1, 2) for d in used.values()]
     rms, matrix, lens, turns, shifts, deviations, _, errors = cv2.calibrateCameraExtended(
-        world, points, size[::-1], np.eye(3), np.zeros(5), flags=flags, criteria=_CRITERIA
+        world, points, size[::-1], np.eye(3), np.zeros(5), flags=flags, criteria=CRITERIA
     )
     poses = {
         name: (np.asarray(cv2.Rodrigues(turn)[0], np.float64), np.asarray(shift, np.float64).reshape(3) / 1000)
@@ -176,127 +152,3 @@ def _solve(board: Board, used: Detections, size: Size, flags: int) -> CameraSolu
         rejected={},
         rms=float(rms),
     )
-
-
-def solve_stereo(
-    board: Board,
-    infrared: Detections,
-    visible: Detections,
-    cameras: tuple[CameraSolution, CameraSolution],
-    *,
-    bootstrap: int = 60,
-) -> StereoSolution:
-    """How two calibrated cameras stand to each other.
-
-    Args:
-        cameras: the infrared and the visible one.
-        bootstrap: how often views are drawn anew to tell the uncertainty.
-
-    Raises:
-        InputError: too few views that both cameras can use.
-    """
-    names = [name for name in cameras[0].poses if name in cameras[1].poses]
-    rejected: dict[str, str] = {}
-    matched = {}
-    for name in names:
-        triple = _match(board, name, infrared[name], visible[name], cameras)
-        if len(triple[0]) >= 6:
-            matched[name] = triple
-        else:
-            rejected[name] = f"only {len(triple[0])} points are seen by both cameras"
-    while True:
-        if len(matched) < MIN_VIEWS:
-            why = f" ({len(rejected)} left out, first: {next(iter(rejected.values()))})" if rejected else ""
-            raise InputError(
-                f"both cameras see the board in only {len(matched)} pairs{why}: at least {MIN_VIEWS} are needed, 15 to "
-                "30 are good; hold the board where both see it, and let files of one moment share their name"
-            )
-        rms, rotation, translation, per_view = _stereo(list(matched.values()), cameras)
-        errors = dict(zip(matched, per_view.tolist(), strict=True))
-        bad = _outliers(errors, "the cameras disagree on where the board is:")
-        if not bad:
-            break
-        rejected |= bad
-        matched = {name: triple for name, triple in matched.items() if name not in bad}
-    deviations = _bootstrap(list(matched.values()), cameras, rotation, bootstrap)
-    return StereoSolution(
-        rotation=rotation,
-        translation=translation / 1000,
-        errors=errors,
-        rejected=rejected,
-        rms=rms,
-        baseline_deviation=deviations[0] / 1000,
-        rotation_deviation=deviations[1],
-        pairs={name: (triple[1], triple[2]) for name, triple in matched.items()},
-    )
-
-
-_Triple = tuple[Floats, Matrix, Matrix]
-
-
-def _match(
-    board: Board, name: str, infrared: Detection, visible: Detection, cameras: tuple[CameraSolution, CameraSolution]
-) -> _Triple:
-    """Points on the board (mm) that both see, and where.
-
-    A board that looks the same when turned is numbered from either end; that is settled by the cameras' looking the
-    same way: the numbering is taken that asks for the smallest rotation between them.
-    """
-    poses = [camera.poses[name][0] for camera in cameras]
-    best, smallest = infrared, np.inf
-    whole = len(infrared.ids) == len(board.points)
-    for order in board.symmetries() if whole else board.symmetries()[:1]:
-        turn = _board_turn(board, order)
-        relative = poses[1] @ (poses[0] @ turn).T
-        angle = float(np.arccos(np.clip((np.trace(relative) - 1) / 2, -1, 1)))
-        if angle < smallest:
-            best, smallest = infrared.reordered(order), angle
-    common = np.intersect1d(best.ids, visible.ids)
-    return board.points[common].astype(np.float64), best.among(common), visible.among(common)
-
-
-def _board_turn(board: Board, order: npt.NDArray[np.int64]) -> Matrix:
-    """The rotation in its plane that takes the points named by `order` to the board's points."""
-    source = board.points[order, :2] - board.points[:, :2].mean(axis=0)
-    target = board.points[:, :2] - board.points[:, :2].mean(axis=0)
-    u, _, vt = np.linalg.svd(target.T.astype(np.float64) @ source)
-    turn = np.eye(3)
-    turn[:2, :2] = u @ vt
-    return turn
-
-
-def _stereo(
-    triples: list[_Triple], cameras: tuple[CameraSolution, CameraSolution], guess: tuple[Any, Any] | None = None
-) -> tuple[float, Matrix, Floats, Floats]:
-    """RMS, rotation, translation (mm) and RMS of each view over both cameras."""
-    ir, vis = cameras[0].camera, cameras[1].camera
-    world = [triple[0].astype(np.float32) for triple in triples]
-    seen = [[triple[k].astype(np.float32).reshape(-1, 1, 2) for triple in triples] for k in (1, 2)]
-    flags = cv2.CALIB_FIX_INTRINSIC | (cv2.CALIB_USE_EXTRINSIC_GUESS if guess else 0)
-    rotation, translation = guess or (np.eye(3), np.zeros((3, 1)))
-    result = cv2.stereoCalibrateExtended(
-        world, seen[0], seen[1], ir.matrix, ir.coefficients, vis.matrix, vis.coefficients, ir.size[::-1],
-        rotation.copy(), translation.copy(), flags=flags, criteria=_CRITERIA,
-    )  # fmt: skip
-    rms, turn, shift = result[0], result[5], result[6]
-    per_view = np.asarray(result[-1], np.float64).reshape(len(triples), -1)
-    return (
-        float(rms),
-        np.asarray(turn, np.float64),
-        np.asarray(shift, np.float64).reshape(3),
-        np.sqrt((per_view**2).mean(axis=1)),
-    )
-
-
-def _bootstrap(
-    triples: list[_Triple], cameras: tuple[CameraSolution, CameraSolution], rotation: Matrix, rounds: int
-) -> tuple[float, float]:
-    """Standard deviations of the baseline in mm and of the rotation in degrees when views are drawn anew."""
-    rng = np.random.default_rng(0)
-    baselines, angles = [], []
-    for _ in range(rounds):
-        drawn = [triples[k] for k in rng.integers(len(triples), size=len(triples))]
-        _, turn, shift, _ = _stereo(drawn, cameras)
-        baselines.append(float(np.linalg.norm(shift)))
-        angles.append(float(np.degrees(np.linalg.norm(cv2.Rodrigues(turn @ rotation.T)[0]))))
-    return (float(np.std(baselines, ddof=1)), float(np.sqrt(np.mean(np.square(angles))))) if rounds > 1 else (0.0, 0.0)
