@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -56,6 +57,22 @@ def unknown(kind: str, name: str, options: Iterable[str]) -> InputError:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" did you mean {close[0]!r}?" if close else ""
     return InputError(f"unknown {kind} {name!r}:{hint} (known: {', '.join(known)})")
+
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def check_file_name(what: str, name: str) -> None:
+    """Raise `InputError` unless `name` can be a file's name, or the beginning of one, on every system.
+
+    >>> check_file_name("prefix", "lab-3_")
+    >>> check_file_name("split", "a:b")
+    Traceback (most recent call last):
+    segmif.checks.InputError: split 'a:b' cannot be in a file's name on every system; use letters, digits, - and _
+    """
+    bad = any(sign in '<>:"/\\|?*' or ord(sign) < 32 for sign in name)
+    if bad or name.startswith((".", " ")) or name.endswith((".", " ")) or _RESERVED.fullmatch(name):
+        raise InputError(f"{what} {name!r} cannot be in a file's name on every system; use letters, digits, - and _")
 
 
 def check_same_size(name: str, size: tuple[int, int], other_name: str, other_size: tuple[int, int]) -> None:

@@ -328,6 +328,12 @@ def make_output_folder(folder: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def tells_case_apart(folder: Path) -> bool:
+    """Whether ``a.png`` and ``A.png`` are two files in `folder`, as on Linux but not on most memory cards."""
+    with tempfile.NamedTemporaryFile(prefix=".segmif-a.", dir=folder) as file:
+        return not Path(file.name).with_name(Path(file.name).name.replace("-a.", "-A.")).exists()
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a whole file or nothing."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:

@@ -25,7 +25,7 @@ from segmif.infer.recording import Recorder
 from segmif.infer.result import is_finished, output_path
 from segmif.infer.threaded import WriteBehind
 from segmif.metrics.temporal import TemporalResult, TemporalScore
-from segmif.streams import PairStream, StreamPair, open_pairs
+from segmif.streams import PairStream, PicturePairs, StreamPair, open_pairs
 from segmif.video import WRITABLE_SUFFIXES, is_playable
 
 
@@ -135,6 +135,19 @@ def find_align() -> Callable[..., tuple[io.Array, io.Array]]:
         ) from error
 
 
+def _refuse_alike(pairs: PairStream, folder: Path) -> None:
+    """Refuse pairs whose results would overwrite one another on a disk that does not tell a from A."""
+    inner = pairs.pairs if isinstance(pairs, Aligned) else pairs
+    seen: dict[str, str] = {}
+    for pair in inner.pairing.pairs if isinstance(inner, PicturePairs) else ():
+        other = seen.setdefault(pair.name.casefold(), pair.name)
+        if other != pair.name and not io.tells_case_apart(folder):
+            raise InputError(
+                f"{folder}: cannot hold the results of both {other} and {pair.name}, which it takes for one name; "
+                "rename one, or choose a folder on another disk"
+            )
+
+
 class Places:
     """Where results go: into a folder, or the fused one to the very file the user named and the rest beside it."""
 
@@ -148,6 +161,7 @@ class Places:
         if self.file and self.file.resolve() in inputs:
             raise InputError(f"{request.out}: is one of the inputs, which would be lost; choose another name")
         self.folder = io.make_output_folder(request.out.parent if self.file else request.out)
+        _refuse_alike(pairs, self.folder)
         self.suffix = ".mp4" if pairs.rate is not None else ".png"
 
     def path(self, name: str, output: str) -> Path:

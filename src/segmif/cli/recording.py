@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from segmif.checks import InputError, unknown
+from segmif.checks import InputError, check_file_name, unknown
 from segmif.rig.record.addresses import find_source
 from segmif.rig.record.cameras import without_password
 from segmif.rig.record.display import STRETCHES
@@ -106,8 +106,7 @@ def configure(request: Request) -> RecordConfig:
     for name, options in (("visible_format", ("png", "jpg")), ("infrared_format", ("png", "tif"))):
         if getattr(request, name) not in options:
             raise unknown(name.replace("_", " "), getattr(request, name), options)
-    if any(sign in request.prefix for sign in "/\\") or request.prefix.startswith("."):
-        raise InputError(f"prefix {request.prefix!r}: must be the beginning of a file name, without / and leading dot")
+    check_file_name("prefix", request.prefix)
     place = parse_place(request.place) if request.place else None
     return RecordConfig(
         tolerance=request.tolerance_ms / 1000,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from segmif.checks import InputError
+from segmif.checks import InputError, check_file_name
 from segmif.data.problems import Problem
 from segmif.io import read_bytes, write_text
 
@@ -115,8 +115,10 @@ def write_splits(folder: Path, splits: Mapping[str, Sequence[str]], *, overwrite
     """Write ``train.txt`` and so on, one name per line.
 
     Raises:
-        InputError: a list is there already and `overwrite` is not set.
+        InputError: a list is there already and `overwrite` is not set, or a split's name cannot be a file's.
     """
+    for split in splits:
+        check_file_name("split", split)
     paths = [folder / f"{split}.txt" for split in splits]
     there = [path for path in paths if path.exists()]
     if there and not overwrite:

@@ -414,7 +414,7 @@ def test_folders_of_pictures_from_the_first_on(tmp_path, capsys):
         (["--simulate", "--clock", "sundial"], "unknown clock 'sundial'"),
         (["--simulate", "--stretch", "x"], "unknown stretch"),
         (["--simulate", "--visible-format", "gif"], "unknown visible format"),
-        (["--simulate", "--prefix", "a/b"], "beginning of a file name"),
+        (["--simulate", "--prefix", "a/b"], "cannot be in a file"),
         (["--simulate", "--tolerance-ms", "-1"], "tolerance is -1: must be above 0"),
         (["--simulate", "--duration", "long"], "no length of time"),
         (["--visible", "none.mp4", "--infrared", "1"], "none.mp4: no such camera, file or folder"),
