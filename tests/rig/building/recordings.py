@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,9 @@ def recording(
                 write_labels(root / "label" / f"{name}.png", labels, FMB.palette)
             files = {band: f"{band.capitalize()}/{name}.png" for band in ("infrared", "visible")}
             place = dict(zip(("latitude", "longitude"), PLACE, strict=True))
-            lines.append(json.dumps({"name": name, **files, "utc": START + 7200 * drive + second, **place}))
+            moment = datetime.fromtimestamp(START + 7200 * drive + second, UTC).isoformat().replace("+00:00", "Z")
+            times = {"infrared_time": moment, "visible_time": moment}
+            lines.append(json.dumps({"name": name, **files, **times, **place}))
     if manifest:
         (root / "manifest.jsonl").write_text("".join(f"{line}\n" for line in lines))
     return root

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from segmif.checks import InputError
-from segmif.io import read_image, write_image
+from segmif.cli import main
+from segmif.io import read_image, read_labels, write_image, write_labels
+from segmif.labelsets import FMB
 from segmif.rig.building.build import STAGE, BuildConfig, Built, _time, build, divide
 from segmif.rig.building.drives import Moment, drive_links, read_moments
 from segmif.rig.building.sources import find_sources
+from segmif.rig.record.simulate import SimulatedRig
 from tests.rig.building.recordings import PLACE, START, recording
 
 
@@ -133,6 +137,35 @@ def test_without_a_manifest_near_numbers_stay_together(by: str, gap: float, grou
     splits, drives = divide(_facts((1, 4, 300, 305, 900)), [], config)
     assert len(set(drives.values())) == groups
     assert sum(map(len, splits.values())) == 5
+
+
+def test_pairs_without_a_time_go_by_their_numbers_the_others_by_time() -> None:
+    times = {"f_0001": 0.0, "f_0004": 500.0, "f_0300": 550.0}
+    moments = [Moment(name=name, utc=utc) for name, utc in times.items()] + [Moment(name="f_0901")]
+    _, drives = divide(_facts((1, 4, 300, 305, 900, 901)), moments, BuildConfig(parts={"train": 0.5, "test": 0.5}))
+    assert drives["f_0004"] == drives["f_0300"] != drives["f_0001"], "near in time, not by number"
+    assert drives["f_0900"] == drives["f_0901"]
+    assert len(set(drives.values())) == 4
+
+
+def test_what_record_wrote_is_built_with_its_times(tmp_path: Path) -> None:
+    """Not the recordings of these tests, but those of the command."""
+    assert main(["rig", "record", "--simulate", "-o", str(tmp_path / "drive"), "--pairs", "3", "--sync", "0"]) == 0
+    manifest = (tmp_path / "drive" / "manifest.jsonl").read_text().splitlines()
+    rig = SimulatedRig(seconds=60.0)
+    truth = {}
+    for record in map(json.loads, manifest):
+        truth[record["name"]] = rig.labels(datetime.fromisoformat(record["visible_time"]).timestamp() - rig.start)
+        write_labels(tmp_path / "drive" / "label" / f"{record['name']}.png", truth[record["name"]], FMB.palette)
+    sources = find_sources(tmp_path / "drive")
+    built = build(sources, tmp_path / "city", BuildConfig(parts={"train": 1.0}))
+    assert (built.count, built.problems, set(built.drives.values())) == (3, [], {"1"})
+    rows = [json.loads(line) for line in (tmp_path / "city" / "pairs.jsonl").read_text().splitlines()]
+    assert all(0 <= row["utc"] - rig.start < 60 for row in rows)
+    for name, labels in truth.items():
+        assert np.array_equal(read_labels(tmp_path / "city" / "train" / "Label" / f"{name}.png"), labels)
+    moments = read_moments(tmp_path / "drive").values()
+    assert drive_links(moments, gap=0.001) == [], "three moments, not one"
 
 
 def test_day_and_night_are_divided_each_for_themselves() -> None:

@@ -42,6 +42,8 @@ from segmif.rig.register import register, warp_infrared
 STAGE = ".build"
 SUMMARY = "build.json"
 BY = ("drive", "sequence", "hash")
+_NEAR_NUMBERS = 10
+"""Step between the numbers in names from which pairs without a time are of two drives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,8 @@ class BuildConfig:
 
     Attributes:
         parts: wanted part of each split; they add up to 1.
-        by: what must not be torn apart, besides near-duplicates: ``drive`` (pairs close in time, from the manifest),
-            ``sequence`` (names with near numbers) or ``hash`` (nothing more).
+        by: what must not be torn apart, besides near-duplicates: ``drive`` (pairs close in time, from the manifest;
+            pairs without a time as by sequence), ``sequence`` (names with near numbers) or ``hash`` (nothing more).
         gap: seconds (drive) or numbers (sequence) between pairs from which a new group begins.
         seed: another number gives another division.
         register: lay infrared on visible first; pairs for which that is refused are left out.
@@ -242,10 +244,11 @@ def divide(
     """
     names = [fact["name"] for fact in facts]
     links = [(a, b) for a, b, _ in near_pairs({f["name"]: int(f["hash"], 16) for f in facts}, within=NEAR)]
-    if config.by == "drive" and moments:
-        links += drive_links(moments, gap=config.gap)
-    elif config.by != "hash":
-        links += sequence_links(names, gap=round(config.gap) if config.by == "sequence" else 10)
+    timed = [m for m in moments if config.by == "drive" and (m.utc is not None or m.drive is not None)]
+    links += drive_links(timed, gap=config.gap)
+    if config.by != "hash":
+        untimed = sorted({*names}.difference(moment.name for moment in timed))
+        links += sequence_links(untimed, gap=round(config.gap) if config.by == "sequence" else _NEAR_NUMBERS)
     groups = groups_of(names, links)
     nights = {fact["name"] for fact in facts if fact["time"] == "night"}
     halves = [[g for g in groups if (2 * len(nights.intersection(g)) > len(g)) is night] for night in (False, True)]

@@ -17,6 +17,8 @@ from segmif.rig.record.sun import solar_elevation
 
 PAIRS = "pairs.jsonl"
 """The list that a built data set carries: one JSON line per pair with its split, its drive and where it came from."""
+_TIMES = ("utc", "visible_time", "infrared_time", "time")
+"""Members of a record that say when the pair was taken: of our list, of a recording's manifest, of others' lists."""
 DRIVE_GAP = 60.0
 """Seconds without a pair after which a new drive begins."""
 
@@ -90,7 +92,7 @@ def _moment(record: Mapping[str, Any]) -> Moment:
     drive, split = record.get("drive"), record.get("split")
     return Moment(
         name=PurePosixPath(str(record["name"])).as_posix(),
-        utc=_seconds(record.get("utc", record.get("time"))),
+        utc=next((utc for key in _TIMES if (utc := _seconds(record.get(key))) is not None), None),
         place=None if latitude is None or longitude is None else (latitude, longitude),
         drive=None if drive is None else str(drive),
         split=None if split is None else str(split),
