@@ -114,8 +114,10 @@ def _plot(readings: list[dict[str, float]], path: Path, title: str) -> None:
 
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()
-    axes.plot([r["frames"] for r in readings], [r["rss_mib"] for r in readings], color="#2a6fbb")
-    axes.set(xlabel="frames", ylabel="resident memory, MiB", title=title, xlim=(0, None), ylim=(0, None))
+    axes.plot([r["frames"] for r in readings], [r["rss_mib"] for r in readings], color="#2a6fbb", linewidth=2)
+    top = 1.2 * max(r["rss_mib"] for r in readings)
+    axes.set(xlabel="frames", ylabel="resident memory, MiB", title=title, ylim=(0, top))
+    axes.set_xlim(0, readings[-1]["frames"])
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)
 

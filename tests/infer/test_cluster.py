@@ -68,6 +68,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::segmif.checks.InputWarning")
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills with a signal that only POSIX has")
 def test_nothing_is_lost_with_a_worker_that_is_killed(tmp_path, monkeypatch):
     pytest.importorskip("ray", reason="needs the extra ray")
