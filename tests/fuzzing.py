@@ -268,8 +268,11 @@ def _rig() -> Iterator[Target]:
 def _annotations() -> Iterator[Target]:
     shapes = (
         Shape(class_id=1, points=((0, 0), (20, 0), (20, 15), (0, 15))),
-        Shape(class_id=9, points=((1, 1), (18, 2), (16, 14), (2, 13)), instance=1, attributes={"note": "x"}),
-    )
+        Shape(
+            class_id=9, points=((1, 1), (18, 2), (16, 14), (2, 13)), holes=(((5, 5), (9, 5), (8, 9)),), instance=1,
+            attributes={"note": "x"},
+        ),
+    )  # fmt: skip
     drawn = bridge_holes(
         Annotations(
             label_set=FMB, documents=(Document(image="a.png", width=24, height=17, shapes=shapes, author="me"),)
@@ -284,6 +287,10 @@ def _annotations() -> Iterator[Target]:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for file, data in FORMATS["coco"].encode(drawn).items():
             archive.writestr(file, data)
+    brush = {"format": "rle", "rle": [0, 0, 0, 24, 57, 27, 252, 96, 19, 255, 206, 1, 31, 248], "brushlabels": ["car"]}
+    region = {"type": "brushlabels", "original_width": 3, "original_height": 2, "value": brush}
+    task = _json([{"data": {"image": "a.png"}, "annotations": [{"result": [region]}]}])
+    yield Target(name="annotation brush", files={"a.json": task}, read=lambda p: read_annotations(p, "labelstudio"))
     yield Target(name="annotation zip", files={"a.zip": buffer.getvalue()}, read=lambda p: read_annotations(p, "coco"))
 
 
