@@ -15,9 +15,14 @@ PAGE = (DOCS / "how-it-works.md").read_text("utf-8").split("## The shared layout
 
 def test_factors_of_the_fusion_loss() -> None:
     loss = recipe("segmif-lite").loss
-    factors = {"L1": loss.intensity, "(1 − VIF(": loss.vif, "(1 − Qabf": loss.qabf, "(1 − SCD": loss.scd}
+    factors = {
+        "L1": loss.intensity, "T ": loss.texture, "(1 − VIF(": loss.vif, "(1 − Qabf": loss.qabf,
+        f"max(0, {loss.scd_enough:g} − SCD) / 2": loss.scd, "(1 − (MI(": loss.mi,
+    }  # fmt: skip
     for term, factor in factors.items():
         assert f"{factor:g} · {term}" in PAGE
+    assert f"at {loss.texture_gain:g} times its strength" in PAGE
+    assert loss.joint_factor == 0.5  # "half of it is added"
     assert loss.target == loss.gradient == loss.source_ssim == 0
     assert loss.dynamic
     assert f"temperature {loss.temperature:g}" in PAGE
@@ -33,5 +38,7 @@ def test_constants_of_the_network() -> None:
 def test_what_trains_what() -> None:
     chosen = recipe("segmif-lite")
     assert (chosen.rounds, chosen.interaction) == (0, True)
+    assert chosen.joint.steps > 0
+    assert chosen.last_fusion.steps > 0
     config = SegMiFConfig.preset("segmif-lite")
     assert (config.layout, config.guide, config.detach_semantic) == ("shared", "maximum", True)

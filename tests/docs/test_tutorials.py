@@ -53,6 +53,9 @@ LEAVES = {
         ("board.pdf", 1),
         ("calibration/calibration.json", 1),
         ("calibration/report.html", 1),
+        ("registered/infrared/*.png", 2),
+        ("registered/preview/*.png", 2),
+        ("fused/*_fused.png", 2),
     ),
 }
 """Files each page promises, and how many at least."""

@@ -20,7 +20,7 @@ from segmif.bench.methods import fuse_luma, get_method
 from segmif.data.base import PairSample
 from segmif.data.catalog import CATALOG, find_locally, open_scan, scan_dataset
 from segmif.data.info import DatasetInfo
-from segmif.data.synthetic import EXAMPLES, example_scene, synthetic_scene
+from segmif.data.synthetic import EXAMPLES, Time, Weather, example_scene, synthetic_scene
 from segmif.infer import Model, Result
 from segmif.labelsets import FMB
 from segmif.viz import contact_sheet
@@ -28,7 +28,7 @@ from segmif.viz import contact_sheet
 Picture = npt.NDArray[np.uint8]
 Titled = tuple[str, Any]
 
-SCENES = (
+SCENES: tuple[tuple[int, Time, Weather], ...] = (
     (14, "night", "clear"),
     (41, "night", "rain"),
     (5, "night", "clear"),
@@ -102,7 +102,7 @@ def _sheets(model: Model, settings: Settings) -> Iterator[tuple[str, Image.Image
     yield "demo.jpg", _columns([results["day"], results["night"]], cell=(480, 360))
     for name, result in results.items():
         yield f"gallery/{name}.jpg", _narrowed(result.panel())
-    more = [synthetic_scene(seed, size=settings.size, time=time, weather=weather) for seed, time, weather in SCENES]
+    more = [synthetic_scene(s, size=settings.size, time=t, weather=w) for s, t, w in SCENES]
     yield "gallery/scenes.jpg", _columns([_fuse(model, scene) for scene in more], cell=(360, 270))
     yield "gallery/methods.jpg", _methods(scenes["night"], results["night"], model.name)
     yield "gallery/closer.jpg", _closer(scenes["night"], results["night"])
