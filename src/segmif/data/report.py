@@ -64,7 +64,7 @@ def html_report(report: CheckReport) -> str:
             f"<title>{escape(info.name)}: data check</title><style>{_STYLE}</style>",
             f"<h1>{escape(info.title)}</h1>",
             f"<p><code>{escape(str(report.root))}</code> · layout “{escape(report.layout)}” · {verdict}<br>",
-            f"<small>{escape(info.licence)} · {escape(info.citation)} · {escape(info.home)}</small></p>",
+            f"<small>{' · '.join(escape(part) for part in (info.licence, info.citation, info.home) if part)}</small></p>",
             "<h2>Splits</h2>",
             _split_table(facts),
             _alignment(facts["alignment"]),
