@@ -58,13 +58,14 @@ def html_report(report: CheckReport) -> str:
         else f"<strong class=error>{sum(p.severity == 'error' for p in report.problems)} errors</strong>"
     )
     info = report.info
+    origin = (info.licence, info.citation, info.home)
     return "\n".join(
         (
             "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
             f"<title>{escape(info.name)}: data check</title><style>{_STYLE}</style>",
             f"<h1>{escape(info.title)}</h1>",
             f"<p><code>{escape(str(report.root))}</code> · layout “{escape(report.layout)}” · {verdict}<br>",
-            f"<small>{' · '.join(escape(part) for part in (info.licence, info.citation, info.home) if part)}</small></p>",
+            f"<small>{' · '.join(escape(part) for part in origin if part)}</small></p>",
             "<h2>Splits</h2>",
             _split_table(facts),
             _alignment(facts["alignment"]),
