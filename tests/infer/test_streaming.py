@@ -29,9 +29,19 @@ class Film(PairStream):
             raise InputError("film: is damaged")
 
 
-def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    run = Model._run
-    monkeypatch.setattr(Model, "_run", lambda *a: (time.sleep(seconds), run(*a))[1])
+def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[float]:
+    """Make the network slower; how long its runs take, on a busy machine longer than that."""
+    run, took = Model._run, []
+
+    def slow(*arguments):
+        start = time.monotonic()
+        time.sleep(seconds)
+        results = run(*arguments)
+        took.append(time.monotonic() - start)
+        return results
+
+    monkeypatch.setattr(Model, "_run", slow)
+    return took
 
 
 def test_no_frame_of_a_file_is_lost_however_slow_the_network_is(model, monkeypatch):
@@ -44,7 +54,7 @@ def test_no_frame_of_a_file_is_lost_however_slow_the_network_is(model, monkeypat
 
 
 def test_a_camera_faster_than_the_network_loses_its_oldest_frames(model, monkeypatch):
-    slow_down(monkeypatch, 0.1)
+    took = slow_down(monkeypatch, 0.1)
     film = Film(80, live=True, pace=0.01)
     results = list(model.stream(film))
     assert 4 <= len(results) <= 40
@@ -53,15 +63,15 @@ def test_a_camera_faster_than_the_network_loses_its_oldest_frames(model, monkeyp
     lost = 80 - len(results)
     assert film.notes == [f"{lost} of 80 frames dropped: {lost} because fusing is slower than the cameras"]
     # One frame is prepared while another is in the network: two runs of it and little more.
-    assert statistics.median(r.latency for r in results) < 0.4
+    assert statistics.median(r.latency for r in results) < 3 * statistics.median(took)
 
 
 def test_frames_that_are_too_old_are_dropped_and_the_rest_is_fresh(model, monkeypatch):
-    slow_down(monkeypatch, 0.1)
+    took = slow_down(monkeypatch, 0.1)
     film = Film(80, live=True, pace=0.01)
     results = list(model.stream(film, max_latency=0.06))
     assert results
-    assert statistics.median(r.latency for r in results) < 0.06 + 0.2
+    assert statistics.median(r.latency for r in results) < 0.06 + 2 * statistics.median(took)
     assert "older than 60 ms" in film.notes[0]
 
 
