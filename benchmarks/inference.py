@@ -76,7 +76,8 @@ def _entry(job: Job, own: list[dict[str, float]], baseline: list[dict[str, float
     return {
         "model": job.model, "backend": job.backend, "dtype": job.dtype,
         "size": f"{job.width}x{job.height}", "threads": job.threads, "rounds": len(own),
-        "median": statistics.median(ordered), "fastest": ordered[0], "p95": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
+        "median": statistics.median(ordered), "fastest": ordered[0],
+        "p95": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
         "cpu": statistics.median(processor), "cpu_least": min(processor),
         "ratio": statistics.median(b["seconds"] / o["seconds"] for b, o in zip(baseline, own, strict=True)),
         "cpu_ratio": statistics.median(b["cpu"] / o["cpu"] for b, o in zip(baseline, own, strict=True)),
