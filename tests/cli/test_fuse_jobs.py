@@ -156,6 +156,7 @@ def test_sub_folders_and_a_named_file(fuse, tmp_path, ray_here):
         (("ir",), "ir: holds no tar shards; give the infrared and the visible folder, or shards of pairs"),
         (("ir/0.png",), "ir/0.png: is no tar shard; give the infrared and the visible file"),
         (("none",), "none: no such file or folder"),
+        (("in", "-o", "out.tar"), "out.tar: give a folder for the results"),
         (("in", "--limit", 1), "--limit and --recursive are for folders of pictures"),
         (("in", "--stabilise"), "--max-latency, --stabilise and --flicker are for videos and cameras"),
         (("ir", "vis", "--engine", "ray", "--flicker"), "are for videos and cameras: leave them out"),

@@ -72,6 +72,8 @@ def run(request: Request, engine: Engine) -> int:
 def _shards(request: Request) -> list[Path]:
     if request.limit is not None or request.recursive:
         raise InputError("--limit and --recursive are for folders of pictures; with tar shards leave them out")
+    if is_shard(request.out) and not request.out.is_dir():
+        raise InputError(f"{request.out}: give a folder for the results; their shards are named like the ones given")
     path = Path(request.infrared)
     if path.is_dir() and not any(map(is_shard, path.iterdir())):
         raise InputError(f"{path}: holds no tar shards; give the infrared and the visible folder, or shards of pairs")
