@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from segmif.models.attention import HierarchicalInteractiveAttention, LinearAttention
+from segmif.models.attention import HierarchicalInteractiveAttention, LinearAttention, _gram
 from segmif.models.config import Attention
 from tests.models.tester import NetworkTester, random
 
@@ -134,6 +134,17 @@ def test_contexts_are_distributions_over_keys() -> None:
     context = LinearAttention(CHANNELS, HEADS)(random(0, 2, 5, 7, CHANNELS))
     assert context.shape == (2, HEADS, CHANNELS // HEADS, CHANNELS // HEADS)
     torch.testing.assert_close(context.sum(-2), torch.ones(2, HEADS, CHANNELS // HEADS))
+
+
+def test_gram_product_of_bfloat16_has_more_digits_than_bfloat16() -> None:
+    """Its own two products give 2⁻¹⁷ of the largest entry; one rounded to bfloat16 would be 2⁻⁹ off."""
+    torch.manual_seed(0)
+    tokens = torch.relu(torch.randn(2, 30, 640, CHANNELS) + 0.3).bfloat16()
+    exact = (tokens.double().transpose(2, 3) @ tokens.double()).sum(1)
+    with torch.no_grad():
+        ours = _gram(tokens)
+    assert ours.dtype == torch.float64
+    assert float((ours - exact).abs().max() / exact.max()) < 2**-17
 
 
 def test_contexts_keep_their_digits_in_float32_and_under_autocast() -> None:

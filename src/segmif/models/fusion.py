@@ -151,7 +151,10 @@ class FusionNetwork(nn.Module):
             if self.attention:
                 attention = self.attention[level % len(self.attention)]
                 x_ir, x_vi = attention(x_ir, x_vi, self.semantic_in[level](semantic[level]))
-        x = self.activation(self.merge(torch.cat((x_ir, x_vi), dim=1)))
+        x = torch.cat((x_ir, x_vi), dim=1)
+        del x_ir, x_vi  # together as large as all that follows: the most memory is needed here
+        x = self.merge(x)
+        x = self.activation(x)
         x = self.activation(self.narrow(x))
         with exact(x):  # an image in half precision would have fewer grey levels than 8 bits
             return self.activation(self.output(x.to(self.output.weight.dtype)))  # type: ignore[no-any-return]

@@ -58,15 +58,18 @@ def resize_rows(tokens: Tensor, size: tuple[int, int], rows: slice) -> Tensor:
 def exact(tensor: Tensor) -> AbstractContextManager[object]:
     """A region without autocast, for the few sums and weights that need all their digits."""
     kind = tensor.device.type
-    # Tensors of the meta device, which have a shape and no values, know no autocast.
-    active = kind != "meta" and torch.is_autocast_enabled(kind)
-    return torch.autocast(kind, enabled=False) if active else nullcontext()
+    return torch.autocast(kind, enabled=False) if _autocast(kind) else nullcontext()
 
 
 def computing_dtype(tensor: Tensor) -> torch.dtype:
     """What convolutions and products of a tensor are computed in: autocast's choice where there is one."""
     kind = tensor.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
+    return torch.get_autocast_dtype(kind) if _autocast(kind) else tensor.dtype
+
+
+def _autocast(kind: str) -> bool:
+    """Whether autocast is on; tensors of the meta device, which have a shape and no values, know none."""
+    return kind != "meta" and torch.is_autocast_enabled(kind)
 
 
 def immediate(tensor: Tensor) -> bool:
