@@ -7,6 +7,7 @@ are ours, and goes away some time after the end or with the server.
 
 from __future__ import annotations
 
+import errno
 import logging
 import secrets
 import shutil
@@ -81,6 +82,33 @@ class Job:
             "error": self.error,
             "result": f"/jobs/{self.id}/result" if self.state == "done" else None,
         }
+
+
+DISK_FULL = "the server's disk is full: try again later"
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is the system's refusal of more bytes.
+
+    >>> is_disk_full(OSError(errno.ENOSPC, "")), is_disk_full(OSError(errno.EACCES, ""))
+    (True, False)
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _told(error: Exception) -> str:
+    """What a visitor is told; the log has the rest."""
+    if is_disk_full(error):
+        _log.error("a job failed: %s", error)
+        return DISK_FULL
+    if isinstance(error, InputError):
+        return " ".join(str(error).split())
+    _log.error("a job failed", exc_info=error)
+    return "internal error; the server's log says more"
 
 
 class Jobs:
@@ -161,11 +189,8 @@ class Jobs:
             job.state = "cancelled"
         except HTTPException as error:
             job.error, job.state = error.detail, "failed"
-        except InputError as error:
-            job.error, job.state = " ".join(str(error).split()), "failed"
-        except Exception:
-            _log.exception("a job failed")
-            job.error, job.state = "internal error; the server's log says more", "failed"
+        except Exception as error:
+            job.error, job.state = _told(error), "failed"
         finally:
             job.finished = time.monotonic()
             if job.id not in self._jobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from segmif import __version__
-from segmif.app.jobs import Jobs
+from segmif.app.jobs import DISK_FULL, Jobs, is_disk_full
 from segmif.app.models import Models
 from segmif.app.routes import facts, fusing, long_work
 from segmif.app.security import Guard, Policy
@@ -26,6 +27,7 @@ from segmif.app.worker import ClientGoneError, Worker
 from segmif.checks import InputError, MissingExtraError
 
 STATIC = Path(__file__).parent / "static" / "serve"
+_log = logging.getLogger("segmif.serve")
 _SWEEP_SECONDS = 60.0
 _CLIENT_GONE = 499
 
@@ -111,6 +113,14 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(ClientGoneError)
     async def gone(_: Request, __: ClientGoneError) -> Response:
         return Response(status_code=_CLIENT_GONE)
+
+    @app.exception_handler(OSError)
+    async def unwritable(_: Request, error: OSError) -> JSONResponse:
+        if is_disk_full(error):
+            _log.error("%s", error)
+            return say(507, DISK_FULL)
+        _log.error("a request failed", exc_info=error)
+        return say(500, "internal error; the server's log says more")
 
     @app.exception_handler(Exception)
     async def broken(_: Request, __: Exception) -> JSONResponse:

@@ -56,5 +56,12 @@ def convert(onnx_file: Path, path: str | os.PathLike[str]) -> None:
     for key, value in read_description(onnx_file).to_strings().items():
         model.set_rt_info(value, [SECTION, key])
     with atomic_path(path) as temporary, atomic_path(path.with_suffix(".bin")) as weights:
-        openvino.save_model(model, temporary, compress_to_fp16=False)
-        temporary.with_suffix(".bin").replace(weights)
+        beside = temporary.with_suffix(".bin")
+        try:
+            openvino.save_model(model, temporary, compress_to_fp16=False)
+            beside.replace(weights)
+        except RuntimeError as error:  # what OpenVINO makes of a disk that is full
+            reason = str(error).strip().splitlines()[-1]
+            raise InputError(f"{path}: cannot be written ({reason}); free space or choose another folder") from error
+        finally:
+            beside.unlink(missing_ok=True)
