@@ -73,7 +73,7 @@ def geometry() -> None:
 def parallax_curves() -> None:
     """Parallax for baselines and working distances; error of clocks that do not agree."""
     sheet, (left, right) = figure(9, 3.3, 2)
-    depths = np.geomspace(2, 100, 80)
+    depths = np.sort(np.append(np.geomspace(2, 100, 80), 10.0))
     for name, colour in (("handheld", VIS), ("stacked", "#6a994e"), ("vehicle", IR)):
         truth = RIGS[name].truth
         label = f"B = {truth.baseline * 100:.1f} cm, f = {truth.visible.focal[0]:.0f} px"

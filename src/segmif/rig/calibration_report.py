@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io as buffers
 from html import escape
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from segmif.checks import require_extra
 from segmif.rig.calibrate import Calibrated
 from segmif.rig.calibration import INTRINSICS
 from segmif.rig.detect import evened, grey_picture
-from segmif.rig.geometry import balanced_distance, parallax, rectification
+from segmif.rig.geometry import Rectification, balanced_distance, parallax, rectification
 from segmif.rig.solve import CameraSolution
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ Bytes = npt.NDArray[np.uint8]
 
 _IR, _VIS, _GREY = "#d1495b", "#2e6f95", "#8a8f98"
 _SAMPLES, _LINES = 3, 12
+_AROUND = 0.06
+"""Margin around the infrared field of view in rectified samples, relative to its size."""
 _DEPTHS = np.geomspace(2, 100, 60)
 _WORKING = (5.0, 10.0, 20.0)
 
@@ -98,11 +101,20 @@ def _figure_errors(result: Calibrated) -> bytes:
         (0.2, _VIS, "visible", result.visible),
     ):
         axis.bar(place + shift, [solution.errors.get(n, 0) for n in names], 0.38, color=colour, label=band)
-    axis.set_xticks(place, names, rotation=90 if max(map(len, names)) > 3 or len(names) > 25 else 0, fontsize=8)
+    _name_views(axis, names)
     axis.set_ylabel("RMS error, px")
     axis.set_title("Reprojection error of each view", loc="left", fontsize=11)
     axis.legend(frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1, 1.16))
     return _png(figure)
+
+
+def _name_views(axis: Any, names: list[str]) -> None:
+    """Ticks with the names of views, without what all of them begin with."""
+    alike = [letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))]
+    common = "".join(alike).rstrip("0123456789") if len(names) > 1 else ""
+    short = [name[len(common) :] for name in names]
+    upright = max(map(len, short)) > 3 or len(names) > 25
+    axis.set_xticks(np.arange(len(names)), short, rotation=90 if upright else 0, fontsize=8)
 
 
 def _used(result: Calibrated) -> list[str]:
@@ -135,7 +147,7 @@ def _figure_epipolar(result: Calibrated) -> bytes:
     figure, (left, right) = _axes(10, 3.2, 2)
     values = list(result.epipolar.values())
     left.bar(np.arange(len(values)), values, color=_GREY)
-    left.set_xticks(np.arange(len(values)), list(result.epipolar), rotation=90, fontsize=8)
+    _name_views(left, list(result.epipolar))
     left.set_ylabel("RMS distance, px")
     left.set_title("Distance from the epipolar lines, each view", loc="left", fontsize=11)
     for distance, shade in zip(_WORKING, ("#9db9cb", _VIS, "#173b52"), strict=True):
@@ -149,21 +161,25 @@ def _figure_epipolar(result: Calibrated) -> bytes:
 
 
 def _rectified_samples(result: Calibrated) -> list[Bytes]:
-    """Rectified pairs side by side with lines that partners share."""
+    """Rectified pairs with lines that partners share: side by side, or one above the other and then in one picture."""
     rectified = rectification(result.calibration)
     names = list(result.stereo.pairs)
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, _SAMPLES).astype(int))]
-    return [_rectified_pair(result, rectified, name) for name in chosen]
+    pairs = [_rectified_pair(result, rectified, name) for name in chosen]
+    if rectified.lines == "rows":
+        return pairs
+    gap = np.full((pairs[0].shape[0], 12, 3), 255, np.uint8)
+    return [np.hstack([part for pair in pairs for part in (pair, gap)][:-1])]
 
 
-def _rectified_pair(result: Calibrated, rectified: Any, name: str) -> Bytes:
-    halves = []
+def _rectified_pair(result: Calibrated, rectified: Rectification, name: str) -> Bytes:
+    halves, part = [], _seen_by_infrared(result, rectified)
     bands: tuple[tuple[Band, Any], ...] = (("infrared", rectified.infrared), ("visible", rectified.visible))
     for band, maps in bands:
         grey = grey_picture(io.read_image(result.views.paths[band][name]), band)
         shown = evened(grey) if band == "infrared" else np.asarray(np.rint(grey * 255), np.uint8)
         flat = cv2.remap(shown, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        halves.append(np.repeat(flat[..., None], 3, axis=2))
+        halves.append(np.repeat(flat[part][..., None], 3, axis=2))
     rows = rectified.lines == "rows"
     pair = np.hstack(halves) if rows else np.vstack(halves)
     height, width = pair.shape[:2]
@@ -172,6 +188,18 @@ def _rectified_pair(result: Calibrated, rectified: Any, name: str) -> Bytes:
         at = round((height if rows else width) * k / _LINES)
         cv2.line(pair, (0, at) if rows else (at, 0), (width, at) if rows else (at, height), colour, 1, cv2.LINE_AA)
     return np.asarray(pair, np.uint8)
+
+
+def _seen_by_infrared(result: Calibrated, rectified: Rectification) -> tuple[slice, slice]:
+    """Rows and columns of the rectified pictures around what the infrared camera sees, often the narrower one."""
+    (x, y), (height, width) = rectified.infrared, result.calibration.infrared.size
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    parts = []
+    for axis in (1, 0):
+        there = np.flatnonzero(inside.any(axis=axis))
+        margin = round(_AROUND * len(there))
+        parts.append(slice(max(0, int(there[0]) - margin), int(there[-1]) + 1 + margin))
+    return parts[0], parts[1]
 
 
 def _html(result: Calibrated, figures: dict[str, bytes], samples: list[Bytes]) -> str:

@@ -404,6 +404,77 @@ def test_folders_of_pictures_from_the_first_on(tmp_path, capsys):
     assert any(np.array_equal(raw, io.read_image(path)) for path in sorted((tmp_path / "infrared").iterdir())[:2])
 
 
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two seconds of a rig as folders of pictures with times: infrared (raw), visible, and visible an hour later."""
+    root = tmp_path_factory.mktemp("recorded")
+    for when in np.arange(0.0, 2.0, 0.1):
+        infrared, visible = RIG.view("infrared", float(when)), RIG.view("visible", float(when))
+        io.write_image(root / "infrared" / f"{1_750_000_000 + when:.3f}.png", infrared)
+        io.write_image(root / "visible" / f"{1_750_000_000 + when:.3f}.png", visible)
+        io.write_image(root / "later" / f"{1_750_003_600 + when:.3f}.png", visible)
+        io.write_image(root / "dying" / f"{1_750_000_000 + when:.3f}.png", visible)
+    (root / "dying" / f"{1_750_000_001:.3f}.png").write_bytes(b"\x89PNG cut off")
+    return root
+
+
+def test_clocks_an_hour_apart_are_refused_in_one_line(tmp_path, capsys, folders):
+    sources = ["--infrared", folders / "infrared", "--visible", folders / "later"]
+    code, out, err = cli(capsys, *sources, "-o", tmp_path / "rec")
+    assert (code, out) == (2, "")
+    last = err.splitlines()[-1]
+    assert "the clocks are not synchronised: of 20 infrared frames" in last
+    assert "give --offset SECONDS" in last
+    assert not list(tmp_path.glob("rec/*/*"))
+    code, out, _ = cli(capsys, *sources, "-o", tmp_path / "known", "--offset", -3600)
+    assert code == 0
+    assert out.startswith("20 pairs")
+
+
+def test_a_camera_that_dies_leaves_all_pairs_before(tmp_path, capsys, folders):
+    sources = ["--infrared", folders / "infrared", "--visible", folders / "dying"]
+    code, out, err = cli(capsys, *sources, "-o", tmp_path)
+    assert code == 1
+    assert out.startswith("10 pairs")
+    assert "segmif: stopped: the visible " in err.splitlines()[-1]
+    assert "10 pairs are complete" in err.splitlines()[-1]
+    assert verify(tmp_path) == []
+
+
+def test_swapped_sources_write_nothing(tmp_path, capsys, folders):
+    sources = ["--infrared", folders / "visible", "--visible", folders / "infrared"]
+    code, _, err = cli(capsys, *sources, "-o", tmp_path / "rec")
+    assert code == 2
+    assert "the visible source sends 16-bit grey, as thermal cameras do: swap the two sources" in err.splitlines()[-1]
+    assert not list(tmp_path.glob("rec/*/*"))
+
+
+def test_a_full_disk_ends_with_what_is_complete(tmp_path, capsys, folders, monkeypatch):
+    sources = ["--infrared", folders / "infrared", "--visible", folders / "visible"]
+    code, out, err = cli(capsys, *sources, "-o", tmp_path / "small", "--keep-free", "100000TB")
+    assert code == 1
+    assert "(--keep-free); free space and go on with --resume; 0 pairs are complete" in err
+    written, sync = [], os.fsync
+
+    def full(file: int) -> None:
+        written.append(file)
+        if len(written) > 40:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(file)
+
+    monkeypatch.setattr(io.os, "fsync", full)
+    code, out, err = cli(capsys, *sources, "-o", tmp_path / "full")
+    monkeypatch.undo()
+    assert code == 1
+    assert "cannot be written any more (No space left on device); free space and go on with --resume" in err
+    complete = int(out.split(" pairs")[0])
+    assert 0 < complete < 20
+    assert verify(tmp_path / "full") == []
+    assert len(list(tmp_path.glob("full/Visible/*"))) == complete
+    assert cli(capsys, *sources, "-o", tmp_path / "full", "--resume")[0] == 0
+    assert verify(tmp_path / "full") == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
