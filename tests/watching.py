@@ -53,7 +53,6 @@ def commands() -> Iterator[tuple[str, ...]]:
     yield ("demo", "-o", "out", "--device", "cpu")
     yield (*FUSE, *pairs, "-o", "out", "--panel", "--resume", "--limit", "2")
     yield ("evaluate", "fusion", *pairs, "../fused", "-o", "out/scores")
-    yield ("export", "../world/network", "-o", "out/model.onnx", "--format", "onnx")
     yield ("data", "check", "../world/synthetic", "--dataset", "fmb", "--html", "out/check.html", "-j", "1")
     yield ("models",)
     yield ("datasets",)

@@ -2,7 +2,8 @@
 
 Damaged files (tools/fuzz.py), runs killed at random moments (tests/crashing.py), full disks, missing permissions and
 two runs at once (tests/faults.py). As root in a container it takes half an hour on two free cores; without root, full
-disks are left out. `--only kills` and the like measure one of them, `--job REGEX` some commands.
+disks are left out. `--only kills` and the like measure one of them, `--job REGEX` some commands. Do not edit the source
+meanwhile: it is part of the keys of a benchmark.
 """
 
 from __future__ import annotations
