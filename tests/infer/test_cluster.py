@@ -23,6 +23,7 @@ from segmif.infer.cluster import (
     Recipe,
     Worker,
     _check_machines,
+    _hushed,
     _knock,
     _places,
     _probe,
@@ -272,6 +273,13 @@ def test_ray_that_does_not_start_is_told_in_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(ray, "init", refuse)
     with pytest.raises(InputError, match=r"Ray cannot be started here \(Version mismatch:\)"):
         list(run_jobs([Fixed()], Recipe(), Options(outputs=OUTPUTS), Cluster(), folder=tmp_path))
+
+
+def test_standard_error_is_given_back(capfd):
+    with _hushed():
+        os.write(2, b"how I log\n")
+    os.write(2, b"what matters\n")
+    assert capfd.readouterr().err == "what matters\n"
 
 
 def test_without_ray(monkeypatch, tmp_path):

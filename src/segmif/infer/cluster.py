@@ -200,7 +200,8 @@ def _connection(ray: ModuleType, cluster: Cluster) -> Iterator[None]:
         _knock(address)
         wanted = {"address": address}
     try:
-        ray.init(**wanted, log_to_driver=False, logging_level="ERROR")
+        with _hushed():
+            ray.init(**wanted, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # Ray raises plain ones, too
         reason = str(error).strip().partition("\n")[0]
         what = "Ray cannot be started here" if address is None else f"the cluster at {address} cannot be joined"
@@ -209,6 +210,19 @@ def _connection(ray: ModuleType, cluster: Cluster) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Standard error closed to what is not Python: Ray writes there how it logs."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _knock(address: str) -> None:
