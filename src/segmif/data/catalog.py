@@ -83,7 +83,9 @@ def open_folder(
 
     Args:
         root: the folder the patterns start from.
-        infrared, visible, label: patterns (see `segmif.data.layout`); ``{split}`` may stand for the split's name.
+        infrared: pattern (see `segmif.data.layout`); ``{split}`` may stand for the split's name.
+        visible: likewise.
+        label: likewise.
         classes: label set of the labels, or its name.
         split: ``"all"`` or a split that the patterns or lists give.
         lists: pattern of list files, such as ``"{split}.txt"``.

@@ -231,7 +231,7 @@ class SegmentationScore:
     >>> score = SegmentationScore("fmb", classes=["road", "person"])
     >>> score.update(np.array([[1, 1, 8, 8]]), np.array([[1, 1, 1, 8]]))
     >>> result = score.compute()
-    >>> round(result["mIoU"], 4), result["accuracy"], result["IoU"]["person"]
+    >>> round(result["mIoU"], 4), result["accuracy"], result["IoU"].get("person")
     (0.5833, 0.75, 0.5)
     """
 

@@ -31,7 +31,9 @@ def epipolar_errors(calibration: Calibration, infrared: npt.ArrayLike, visible: 
     With E = [t]ₓ R, x_vᵀ E x_i = 0; the distance is |x_vᵀ E x_i| over the length of the line's normal, times f.
 
     Args:
-        infrared, visible: (N, 2) pixels of the same things, distorted as in the pictures.
+        calibration: of the rig.
+        infrared: (N, 2) pixels of things, distorted as in the picture.
+        visible: (N, 2) pixels of the same things.
 
     Returns:
         Distances in pixels of the infrared and of the visible picture, (N,) each.
@@ -162,7 +164,9 @@ def infrared_to_visible(
 
     Args:
         infrared: (h, w) or (h, w, 3) of the calibrated size, uint8, uint16 or float.
-        distance, correction: as `infrared_map`.
+        calibration: of the rig.
+        distance: as `infrared_map`.
+        correction: as `infrared_map`.
         outside: what is where infrared saw nothing: its border repeated, or 0.
 
     Raises:

@@ -113,9 +113,10 @@ def fusion_metrics(
     """Quality metrics of one fused image.
 
     Args:
-        fused, infrared, visible: uint8, or float in [0, 1] (rounded to 256 levels); (H, W) or (H, W, 3) arrays, or
-            tensors with channels first or last. Colour and grey may be mixed. A source may be None if no metric
-            asked for needs it.
+        fused: uint8, or float in [0, 1] (rounded to 256 levels); (H, W) or (H, W, 3) arrays, or tensors with channels
+            first or last. Colour and grey may be mixed.
+        infrared: likewise; None if no metric asked for needs it.
+        visible: likewise.
         which: names, see `METRICS`; None for all of them.
         convention: None for textbook definitions on luma, or ``"vifb"``, ``"tang"``, ``"cddfuse"`` for the numbers
             those programs print under the same names, see `CONVENTIONS`.
