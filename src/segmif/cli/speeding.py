@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 def speed(
     size: str = typer.Option("640x480", help="WIDTHxHEIGHT of the pictures."),
-    threads: int = typer.Option(2, min=1, help="Processor threads."),
+    threads: str = typer.Option(
+        "2", help="Processor threads; several, e.g. 1,2,4, show at --size how speed grows with them."
+    ),
     models: str = typer.Option(
         "", help="Shipped models, folders, exported files, or presets such as mit_b3: A,B [all shipped]."
     ),
@@ -28,22 +30,35 @@ def speed(
     runs: int = typer.Option(10, min=1, help="Timed runs of each entry, after one to warm up."),
     quick: bool = typer.Option(False, "--quick", help="Two runs of each entry."),
     json_file: Path | None = typer.Option(None, "--json", help="Write all numbers to FILE."),
-    plot: Path | None = typer.Option(None, "--plot", help="Draw time against pixels to FILE (extra bench)."),
+    plot: Path | None = typer.Option(
+        None, "--plot", help="Draw time against pixels, and speed against threads, to FILE: .png, .svg (extra bench)."
+    ),
+    clock: str = typer.Option(
+        "wall", help="What `faster` and the plot go by; cpu: processor seconds, for a machine that does other work too."
+    ),
 ) -> int:
     """Latency, throughput, memory and stages of every model x back end x dtype on this machine.
 
     Each runs in a process of its own, one pair at a time, all included: from 8-bit pictures to fused picture and
-    labels. `cpu ms` counts all threads; `faster` compares with the plain network of the same model and size, measured
-    in the same call.
+    labels. `cpu ms` counts all threads; `faster` compares with the plain network of the same model, size and threads,
+    measured in the same call. Plain networks of large pictures take many gigabytes.
 
     Example: `segmif speed --models segmif-lite --backends eager,onnxruntime,openvino --json speed.json`
+
+    Example: `segmif speed --backends eager --sizes 320x320,1280x960 --threads 1,2 --plot speed.svg`
     """
+    from segmif.bench.speed import measure_apart
+    from segmif.bench.speed_plot import CLOCKS, draw_speed
+    from segmif.checks import InputError, unknown
     from segmif.cli.progress import progress
 
-    jobs = _jobs(models, backends, dtypes, [size, *_names(sizes)], threads, 2 if quick else runs)
+    if clock not in CLOCKS:
+        raise unknown("clock", clock, list(CLOCKS))
+    counts = [_count(each) for each in _names(threads)] or [2]
+    settings = [(each, counts[0]) for each in dict.fromkeys([size, *_names(sizes)])]
+    settings += [(size, count) for count in dict.fromkeys(counts[1:]) if count != counts[0]]
+    jobs = _jobs(models, backends, dtypes, settings, 2 if quick else runs)
     entries, failed = [], 0
-    from segmif.bench.speed import measure_apart
-    from segmif.checks import InputError
 
     with progress("measuring", len(jobs)) as bar:
         for job in jobs:
@@ -55,14 +70,14 @@ def speed(
             bar.advance()
     if not entries:
         raise InputError("nothing could be measured; the lines above say why")
-    _table(entries)
+    _table(entries, CLOCKS[clock][0])
     if json_file is not None:
         from segmif import io
         from segmif.bench.machine import machine, versions
 
         io.write_json(json_file, {"machine": machine(), "versions": versions(), "entries": entries})
     if plot is not None:
-        _plot(entries, plot)
+        draw_speed(entries, plot, clock)
     return 1 if failed else 0
 
 
@@ -70,12 +85,21 @@ def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _jobs(models: str, backends: str, dtypes: str, sizes: list[str], threads: int, runs: int) -> list[Any]:
-    return [
-        job
-        for width, height in map(_size, dict.fromkeys(sizes))
-        for job in possible_jobs(models, backends, dtypes, width=width, height=height, threads=threads, runs=runs)
-    ]
+def _count(text: str) -> int:
+    from segmif.checks import InputError
+
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"threads {text!r}: write whole numbers from 1 on, e.g. 2 or 1,2,4")
+    return int(text)
+
+
+def _jobs(models: str, backends: str, dtypes: str, settings: list[tuple[str, int]], runs: int) -> list[Any]:
+    """The jobs of every (size, threads)."""
+    jobs = []
+    for size, threads in settings:
+        width, height = _size(size)
+        jobs += possible_jobs(models, backends, dtypes, width=width, height=height, threads=threads, runs=runs)
+    return jobs
 
 
 def possible_jobs(models: str, backends: str, dtypes: str, **common: int) -> list[Any]:
@@ -131,53 +155,24 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _table(entries: list[dict[str, Any]]) -> None:
+def _table(entries: list[dict[str, Any]], clock: str) -> None:
     from segmif.cli.showing import print_table
 
-    plain = {(e["model"], e["width"], e["height"]): e["median"] for e in entries if e["backend"] == "plain"}
+    same = ("model", "width", "height", "threads")
+    plain = {tuple(e[key] for key in same): e[clock] for e in entries if e["backend"] == "plain"}
     rows = []
     for e in entries:
-        base = plain.get((e["model"], e["width"], e["height"]))
+        base = plain.get(tuple(e[key] for key in same))
         stages = ", ".join(f"{name} {seconds * 1e3:.0f}" for name, seconds in e["stages"].items())
         rows.append(
             (
-                e["model"], e["backend"], e["dtype"], f"{e['width']}x{e['height']}", f"{e['median'] * 1e3:.0f}",
-                f"{e['p95'] * 1e3:.0f}", f"{e['cpu'] * 1e3:.0f}", f"{e['fps']:.2f}", f"{e['peak_mib']:.0f}",
-                f"{base / e['median']:.1f}x" if base else "", stages,
+                e["model"], e["backend"], e["dtype"], f"{e['width']}x{e['height']}", str(e["threads"]),
+                f"{e['median'] * 1e3:.0f}", f"{e['p95'] * 1e3:.0f}", f"{e['cpu'] * 1e3:.0f}", f"{e['fps']:.2f}",
+                f"{e['peak_mib']:.0f}", f"{base / e[clock]:.1f}x" if base else "", stages,
             )
         )  # fmt: skip
     header = (
-        "model",
-        "back end",
-        "dtype",
-        "size",
-        "ms",
-        "p95 ms",
-        "cpu ms",
-        "pairs/s",
-        "peak MiB",
-        "faster",
+        "model", "back end", "dtype", "size", "threads", "ms", "p95 ms", "cpu ms", "pairs/s", "peak MiB", "faster",
         "stages in ms",
-    )
-    print_table(header, rows, title=f"One pair at a time, {entries[0]['threads']} threads")
-
-
-def _plot(entries: list[dict[str, Any]], path: Path) -> None:
-    from segmif.checks import require_extra
-    from segmif.io import atomic_path
-
-    pyplot = require_extra("matplotlib.pyplot", "bench")
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for e in entries:
-        label = f"{e['model']} {e['backend']} {e['dtype']}"
-        lines.setdefault(label, []).append((e["width"] * e["height"] / 1e6, e["median"]))
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    for label, points in lines.items():
-        axes.loglog(*zip(*sorted(points), strict=True), marker="o", label=label)
-    axes.set_xlabel("megapixels")
-    axes.set_ylabel("seconds per pair")
-    axes.grid(True, which="both", alpha=0.3)
-    axes.legend(fontsize=9)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.lstrip(".") or "png", dpi=150)
-    pyplot.close(figure)
+    )  # fmt: skip
+    print_table(header, rows, title="One pair at a time")
