@@ -105,6 +105,14 @@ def test_segmentation(call, data, fused):  # noqa: F811
     assert "boundary_F" in out
 
 
+def test_a_part_of_a_data_set_is_a_partial_failure(call, data, fused):  # noqa: F811
+    (data / "msrs" / "infrared" / f"{NAMES[2]}.png").unlink()
+    code, _, err = call("evaluate", "segmentation", fused, "-d", "msrs", "-r", data)
+    assert code == 1
+    assert any(NAMES[2] in line and line.startswith("segmif: left out") for line in err)
+    assert set(load("evaluation-segmentation.json")["images"]) == {*NAMES} - {NAMES[2]}
+
+
 def test_segmentation_by_a_model(call, data, tiny):  # noqa: F811
     (data / "msrs" / "label" / f"{NAMES[3]}.png").unlink()
     (data / "msrs" / "visible" / f"{NAMES[1]}.png").write_bytes(b"x")

@@ -136,7 +136,7 @@ def segmentation(request: LabelRequest, out: Path | None) -> int:
     if request.model is None:
         if request.predicted is None:
             raise InputError("give the folder of predicted label maps, or --model NAME to make them")
-        return _score(truths, tasks.label_maps(request.predicted), counted, request, out)
+        return _score(truths, tasks.label_maps(request.predicted), counted, request, out, lost=len(pairs.problems))
     network = load_network(Spec(name=request.model, kind="network", source=request.model), device=request.device)
     if network.label_set is None:
         raise InputError(f"model {request.model!r} is fusion only; choose one with classes")
@@ -145,7 +145,7 @@ def segmentation(request: LabelRequest, out: Path | None) -> int:
         warnings.simplefilter("ignore", InputWarning)
         with progress("labelling", len(truths)) as bar:
             made = pictures_of(network, labelled, Path(folder), advance=bar.advance)
-        return _score(truths, made.labels, counted, request, out, missing=made.missing)
+        return _score(truths, made.labels, counted, request, out, missing=made.missing, lost=len(pairs.problems))
 
 
 def _only(pairs: Pairs, wanted: set[str]) -> Pairs:
@@ -160,6 +160,7 @@ def _score(
     request: LabelRequest,
     out: Path | None,
     missing: Mapping[str, str] | None = None,
+    lost: int = 0,
 ) -> int:
     against = tasks.label_maps(request.against) if request.against else None
     with progress("scoring", len(truths) * (1 if against is None else 2)) as bar:
@@ -173,7 +174,7 @@ def _score(
             missing=missing,
             advance=bar.advance,
         )
-    return _finish(evaluation, out)
+    return _finish(evaluation, out, lost=lost)
 
 
 def detection(
