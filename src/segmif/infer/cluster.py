@@ -189,10 +189,10 @@ def _connection(ray: ModuleType, cluster: Cluster) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what users should know, they are told by us
     address = cluster.address or os.environ.get("RAY_ADDRESS")
     if address is None:
         os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would starve workers beside anything else
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what users should know, they are told by us
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # pictures are nobody's business, nor is their number
         cores = max(os.cpu_count() or 1, (cluster.workers or 1) * cluster.threads)
         wanted = {"address": "local", "num_cpus": cores, "include_dashboard": False}
