@@ -21,11 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.crashing import Crashes, errors_of, in_child, segmif, wait, workplace
-from tests.jobs import JOBS, Job, files
+from tests.jobs import JOBS, PROGRESS, Job, files
 
 NOBODY = 65534
-PROGRESS = re.compile(r"[\w, ]+: \d+(/\d+| done), .*")
-"""Lines of commands that take long, as on a busy machine."""
 _UNSURE = re.compile(r"^precious.txt$|^tensorboard/|\.pt$")
 """Files that are our own, have the time in their name, or come and go."""
 

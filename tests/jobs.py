@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 
+PROGRESS = re.compile(r"[\w, ]+: \d+(/\d+| done), .*|segmif: \d+ pairs \| .*")
+"""Lines on stderr of commands that take long, as on a busy machine."""
+
 PAIRS, FRAMES = 6, 10
 TRAIN = (
     *("train", "smoke", "-o", "out", "--data.root", "../world", "--data.cache", "cache", "--checkpoint-every", "1"),

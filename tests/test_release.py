@@ -1,14 +1,17 @@
 """What people install: the wheel holds everything that runs, nothing that does not belong, and stays small."""
 
+import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from segmif import __version__
+from tests.jobs import PROGRESS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "segmif"
@@ -18,16 +21,19 @@ LIMIT = 60_000_000
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _built(kind: str, out: Path) -> Path:
     pytest.importorskip("build")
     pytest.importorskip("hatchling")
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(out), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (built,) = out.iterdir()
     return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _built("wheel", tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +110,44 @@ def test_states_python_versions_command_and_version(wheel, names):
     assert "Requires-Python: >=3.11" in metadata
     for version in ("3.11", "3.12", "3.13"):
         assert f"Classifier: Programming Language :: Python :: {version}\n" in metadata
+
+
+def test_licences_of_all_parts_are_named(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(f"segmif-{__version__}.dist-info/METADATA").decode()
+    assert "License-Expression: Apache-2.0\n" in metadata
+    assert "License-File: LICENSE\n" in metadata
+
+
+def test_runs_from_the_wheel_alone_without_a_word_on_stderr(wheel, tmp_path):
+    """Unpacked where pip would put it; its dependencies are those of this environment, its home is empty."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    script = "import segmif, segmif.cli as c; print(segmif.__file__); raise SystemExit(c.main(['demo', '-o', 'out']))"
+    keep = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HF_", "SEGMIF"))}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**keep, "PYTHONPATH": str(tmp_path / "site"), "HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.splitlines()[0]).is_relative_to(tmp_path / "site")
+    assert [line for line in done.stderr.splitlines() if not PROGRESS.fullmatch(line)] == []
+    assert len(list((tmp_path / "out").glob("*_fused.png"))) == 3
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_source_holds_what_its_tests_need_and_no_bulk(tmp_path):
+    sdist = _built("sdist", tmp_path)
+    assert sdist.stat().st_size < LIMIT
+    top = f"segmif-{__version__}/"
+    with tarfile.open(sdist) as archive:
+        sizes = {member.name.removeprefix(top): member.size for member in archive.getmembers()}
+    needed = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "Makefile", "mkdocs.yml"}
+    needed |= {"tests/conftest.py", "tools/fuzz.py", "requirements/ci.txt", "docs/index.md", "src/segmif/py.typed"}
+    assert needed <= sizes.keys()
+    assert {n for n, size in sizes.items() if size > 2_000_000 and not n.endswith("/model.safetensors")} == set()
+    assert {n for n in sizes if re.search(r"__pycache__|\.pyc$|^(out|site|dist|\.venv|shared)/", n)} == set()
 
 
 def test_the_citation_is_of_this_version():

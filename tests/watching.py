@@ -50,7 +50,6 @@ def commands() -> Iterator[tuple[str, ...]]:
 
     pairs = ("../world/pairs/Infrared", "../world/pairs/Visible")
     yield from (job.arguments for job in JOBS if "processes" not in job.name)
-    yield ("demo", "-o", "out", "--device", "cpu")
     yield (*FUSE, *pairs, "-o", "out", "--panel", "--resume", "--limit", "2")
     yield ("evaluate", "fusion", *pairs, "../fused", "-o", "out/scores")
     yield ("data", "check", "../world/synthetic", "--dataset", "fmb", "--html", "out/check.html", "-j", "1")
