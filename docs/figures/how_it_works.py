@@ -69,8 +69,8 @@ def cascade(out: Path) -> None:
     d.picture((8, 39), 13, p["infrared"], "infrared", colour=IR)
     d.picture((8, 14), 13, p["visible"], "visible", colour=VIS)
     d.picture((28, 22), 13, p["luma"], "luma Y", colour=VIS)
-    d.picture((28, 6.5), 13, p["chroma"], "", colour=VIS)
-    d.note((28, 0.6), "chroma Cr, Cb", colour=VIS, size=9.5)
+    d.picture((28, 7.5), 13, p["chroma"], "", colour=VIS)
+    d.note((28, 1.4), "chroma Cr, Cb", colour=VIS, size=9.5)
     d.picture((28, 43.5), 13, p["vsm_wls"], "guide", colour=SEM)
     d.box((48.5, 43.5), (16, 9), "encoder,\nstages 1, 2", colour=SEM)
     d.box((48.5, 22), (16, 14), "fusion\nnetwork\n(HIA)")
@@ -79,7 +79,7 @@ def cascade(out: Path) -> None:
     d.box((102.5, 22), (13, 14), "segmentation\nnetwork", colour=SEM)
     d.picture((117, 22), 11, p["labels"], "labels", colour=SEM)
     d.arrow((14.7, 14), (17.5, 14), (17.5, 22), (21.3, 22), colour=VIS)
-    d.arrow((14.7, 14), (17.5, 14), (17.5, 6.5), (21.3, 6.5), colour=VIS)
+    d.arrow((14.7, 14), (17.5, 14), (17.5, 7.5), (21.3, 7.5), colour=VIS)
     d.arrow((14.7, 39), (18, 39), (18, 43.5), (21.3, 43.5), colour=IR)
     d.arrow((14.7, 39), (18, 39), (18, 31), (37.5, 31), (37.5, 25), (40.3, 25), colour=IR)
     d.arrow((34.7, 22), (40.3, 22), colour=VIS)
@@ -89,7 +89,7 @@ def cascade(out: Path) -> None:
     d.note((49.5, 34), "semantic features", colour=SEM, ha="left")
     d.arrow((56.7, 22), (61.3, 22))
     d.arrow((74.7, 22), (79.3, 22))
-    d.arrow((34.7, 6.5), (77, 6.5), (77, 21.2), colour=VIS)
+    d.arrow((34.7, 7.5), (77, 7.5), (77, 21.2), colour=VIS)
     d.arrow((92.7, 22), (95.8, 22))
     d.arrow((109.2, 22), (111.3, 22), colour=SEM)
     d.arrow((102.5, 29.2), (102.5, 43.5), (56.8, 43.5), colour=SEM, dashed=True)
@@ -109,7 +109,7 @@ def shared(out: Path) -> None:
     d.box((52, 12), (15, 8), "encoder, once\nstages 1 … 4", colour=SEM)
     d.box((30, 34), (17, 10), "two streams\nat stride 4", colour=INK)
     d.box((52, 34), (15, 10), "attention\n(HIA), 2 levels")
-    d.box((72, 34), (13, 10), "6 coefficients\na place")
+    d.box((72, 34), (14.6, 10), "6 coefficients\na place")
     d.box((91, 41), (14, 7), "blend, full\nresolution")
     d.picture((113, 41), 13, p["fused"], "fused RGB")
     d.box((91, 12), (14, 8), "all-MLP\nhead", colour=SEM)
@@ -123,11 +123,11 @@ def shared(out: Path) -> None:
     d.arrow((38.7, 34), (44.3, 34))
     d.arrow((52, 16.2), (52, 28.8), colour=SEM)
     d.note((53, 22.5), "stages 1, 2:\nsemantic\nfeatures", colour=SEM, ha="left")
-    d.arrow((59.7, 34), (65.3, 34))
+    d.arrow((59.7, 34), (64.5, 34))
     d.arrow((63, 34), (63, 14), (83.8, 14))
     d.note((64, 18.2), "fusion features", colour=INK, ha="left")
     d.arrow((59.7, 10.5), (83.8, 10.5), colour=SEM)
-    d.arrow((78.7, 36), (81, 36), (81, 41), (83.8, 41))
+    d.arrow((79.4, 36), (81, 36), (81, 41), (83.8, 41))
     d.arrow((14.7, 46), (91, 46), (91, 44.7), colour=IR)
     d.note((50, 47.5), "A, B, max(A, B), detail of each, at full resolution", colour=INK)
     d.arrow((98.2, 41), (106.3, 41))
@@ -170,9 +170,9 @@ def hia(out: Path) -> None:
     d.note((46.4, 35.8), "Q", colour=SOAM)
     for lane, y in (("ir", 48), ("vi", 12)):
         colour = lanes[lane][1]
-        d.box((100.5, y), (14, 8), "Linear 2C → C\n$+\\ x$, LayerNorm", colour=colour)
+        d.box((100.5, y), (15.4, 8), "Linear 2C → C\n$+\\ x$, LayerNorm", colour=colour)
         for row in (y + 4, y - 4):
-            d.arrow((87.7, row), (90, row), (90, y), (93.3, y), colour=colour)
+            d.arrow((87.7, row), (90, row), (90, y), (92.6, y), colour=colour)
         d.arrow((100.5, y + (4.2 if y > 30 else -4.2)), (100.5, y + (8.4 if y > 30 else -8.4)), colour=colour)
         d.note((102, y + (7 if y > 30 else -7)), f"$x'_{{{lane}}}$", colour=colour, ha="left", size=11)
     d.note((92, 33.6), "SoAM: semantics ask, modalities answer", colour=SOAM, size=9.5)
@@ -206,7 +206,7 @@ def dynamic_weights(out: Path) -> None:
     """Both losses of a run, and the weights that follow from them."""
     curves = losses()
     steps = np.arange(1, len(curves) + 1)
-    sheet, ((left, right),) = panels(2, 1, (5, 3.3))
+    sheet, ((left, right),) = panels(2, 1, (4.2, 2.9))
     for column, (name, colour) in enumerate((("fusion", INK), ("segmentation", SEM))):
         left.plot(steps, curves[:, column], color=colour, alpha=0.18, linewidth=0.7)
         left.plot(steps, smooth(curves[:, column]), color=colour, linewidth=2, label=name)
@@ -229,7 +229,7 @@ def dynamic_weights(out: Path) -> None:
 def attention(out: Path) -> None:
     """What each modality and the semantics put into the fused picture, on the night scene."""
     scene, _, result, maps = night()
-    sheet, axes = panels(4, 4, (2.6, 2.2))
+    sheet, axes = panels(4, 4, (2.15, 1.9))
     pictures = [("infrared", scene.infrared), ("visible", scene.visible), ("fused", result.fused)]
     for axis, (title, picture) in zip(axes[0], pictures, strict=False):
         axis.imshow(picture, cmap="gray")
@@ -270,7 +270,7 @@ def blend(out: Path) -> None:
     handle.remove()
     coefficients = kept[0][0].numpy()
     assert len(coefficients) == BASES
-    sheet, axes = panels(3, 2, (3.3, 2.35))
+    sheet, axes = panels(3, 2, (2.8, 2.05))
     for axis, name, values, number in zip(axes.flat, BASE_NAMES, coefficients, "₀₁₂₃₄₅", strict=True):
         reach = float(np.abs(np.percentile(values, (1, 99))).max())
         shown = axis.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach)

@@ -23,8 +23,8 @@ class Diagram:
         scale: inches per unit.
     """
 
-    def __init__(self, width: float, height: float, *, scale: float = 0.1) -> None:
-        self.sheet = Figure(figsize=(width * scale, height * scale), dpi=130)
+    def __init__(self, width: float, height: float, *, scale: float = 0.078) -> None:
+        self.sheet = Figure(figsize=(width * scale, height * scale), dpi=165)
         FigureCanvasAgg(self.sheet)
         self.axis = self.sheet.add_axes((0, 0, 1, 1))
         self.axis.set(xlim=(0, width), ylim=(0, height))
@@ -75,7 +75,7 @@ class Diagram:
 
 def panels(columns: int, rows: int, size: Point, *, width_ratios: Sequence[float] | None = None) -> tuple[Figure, Any]:
     """A sheet of axes (rows, columns), each of `size` inches, without frames on the right and above."""
-    sheet = Figure(figsize=(columns * size[0], rows * size[1]), dpi=130, layout="constrained")
+    sheet = Figure(figsize=(columns * size[0], rows * size[1]), dpi=150, layout="constrained")
     FigureCanvasAgg(sheet)
     axes = sheet.subplots(rows, columns, squeeze=False, width_ratios=width_ratios)
     for axis in axes.flat:
