@@ -75,7 +75,7 @@ class AttentionMaps:
     infrared: Map
     """Infrared's share of what the merging convolution adds up, (h, w) float32 in [0, 1]; visible has the rest."""
     picture: Map | None = None
-    """Infrared's share of the fused luma, at the size of the view; None in the cascade, whose picture is no such sum."""
+    """Infrared's share of the fused luma, at the size of the view; None in the cascade, which does not sum."""
     levels: tuple[LevelShares, ...]
     """One per level; empty for a model without attention."""
 

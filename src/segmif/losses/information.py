@@ -122,7 +122,7 @@ def _joint_histogram(f: Tensor, x: Tensor) -> Tensor:
         for up_x, weight_x in ((0, 1 - part_x), (1, part_x)):
             place = (low_f + up_f) * _LEVELS + low_x + up_x
             histogram = histogram.scatter_add(1, place, weight_f * weight_x)
-    return histogram.unflatten(1, (_LEVELS, _LEVELS)) / low_f.shape[1]
+    return histogram.reshape(-1, _LEVELS, _LEVELS) / low_f.shape[1]
 
 
 def _level_and_part(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,7 +133,7 @@ def _level_and_part(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _entropy(shares: Tensor) -> Tensor:
     """(B, N) to (B,), in nats."""
-    return -torch.special.xlogy(shares, shares.clamp(min=1e-12)).sum(1)
+    return -(shares * shares.clamp(min=1e-12).log()).sum(1)
 
 
 def _correlation(x: Tensor, y: Tensor) -> Tensor:
