@@ -263,16 +263,23 @@ def test_addresses_nobody_answers_at(address, message):
     assert time.monotonic() - start < 6
 
 
-def test_ray_that_does_not_start_is_told_in_one_line(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (None, r"Ray cannot be started here \(timed out\); is the machine overloaded\? Try again"),
+        ("auto", r"the cluster at auto cannot be joined \(timed out\); check .* RAY_AUTH_TOKEN holds its token"),
+    ],
+)
+def test_ray_that_does_not_start_is_told_in_one_line(monkeypatch, tmp_path, address, message):
     ray = pytest.importorskip("ray", reason="needs the extra ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
     def refuse(**_: object) -> None:
-        raise RuntimeError("Version mismatch:\nthe cluster ...")
+        raise ConnectionError("failed") from RuntimeError("Traceback:\n  line 1\ntimed out\n")
 
     monkeypatch.setattr(ray, "init", refuse)
-    with pytest.raises(InputError, match=r"Ray cannot be started here \(Version mismatch:\)"):
-        list(run_jobs([Fixed()], Recipe(), Options(outputs=OUTPUTS), Cluster(), folder=tmp_path))
+    with pytest.raises(InputError, match=message):
+        list(run_jobs([Fixed()], Recipe(), Options(outputs=OUTPUTS), Cluster(address=address), folder=tmp_path))
 
 
 def test_standard_error_is_given_back(capfd):

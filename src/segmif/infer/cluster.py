@@ -203,9 +203,13 @@ def _connection(ray: ModuleType, cluster: Cluster) -> Iterator[None]:
         with _hushed():
             ray.init(**wanted, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # Ray raises plain ones, too
-        reason = str(error).strip().partition("\n")[0]
-        what = "Ray cannot be started here" if address is None else f"the cluster at {address} cannot be joined"
-        raise InputError(f"{what} ({reason}); is the machine overloaded, its Ray of another version?") from error
+        reason = str(error.__cause__ or error).strip().splitlines()[-1]
+        if address is None:
+            raise InputError(f"Ray cannot be started here ({reason}); is the machine overloaded? Try again") from error
+        raise InputError(
+            f"the cluster at {address} cannot be joined ({reason}); check that it runs and has this Ray, "
+            f"{ray.__version__}, and that RAY_AUTH_TOKEN holds its token if it wants one"
+        ) from error
     try:
         yield
     finally:
