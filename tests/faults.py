@@ -136,6 +136,19 @@ class Faults:
             checks.append(self._check(what, code, lines, fault))
         return checks
 
+    def no_reading(self) -> Check:
+        """The folder of the inputs cannot be entered."""
+        world, folder = self.work / "world", self.crashes.folder("unreadable")
+        folder.chmod(0o777)
+        world.chmod(0)
+        try:
+            code, lines = self._run(folder, self.job.arguments, before=_become_nobody)
+        finally:
+            world.chmod(0o755)
+        left = sorted(files(folder))
+        fault = _refusal(code, lines, codes=(2,)) or (f"left {left}" if left else None)
+        return self._check("inputs not readable", code, lines, fault)
+
     # ------------------------------------------------------------------------------------------------ two at once
 
     def two_at_once(self, seed: int) -> Check:
@@ -249,6 +262,7 @@ def checks(faults: Faults, *, brief: bool = False) -> Iterator[Check]:
         for moment in (0.3, 0.5, 0.7):
             yield faults.filled_disk(moment)
     yield from faults.no_permission()
+    yield faults.no_reading()
     for seed in range(1 if brief else 6):
         yield faults.two_at_once(seed)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -64,7 +65,7 @@ def faults_table(checks: Iterable[dict[str, Any]]) -> str:
     lines = ["| command | what happened | times | exit code | it says | faults |", "|---|---|---|---|---|---|"]
     for (job, what, code), found in rows.items():
         bad = sum(one["fault"] is not None for one in found)
-        line = f"`{found[0]['said']}`" if found[0]["said"] else "–"
+        line = f"`{re.sub('[0-9a-f]{32,}', '…', found[0]['said'])}`" if found[0]["said"] else "–"
         lines.append(f"| {job} | {what} | {len(found)} | {CODES.get(code, code)} | {line} | {bad} |")
     return "\n".join(lines)
 

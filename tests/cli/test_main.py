@@ -53,3 +53,22 @@ def test_our_own_bugs_keep_their_traceback(monkeypatch):
     monkeypatch.setattr("segmif.cli.showing.list_models", fail)
     with pytest.raises(ZeroDivisionError):
         cli.main(["models"])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(13, "Permission denied", "a/b"), "segmif: a/b: Permission denied; check that it is there, "),
+        (OSError(28, "No space left on device"), "segmif: the system: No space left on device; check"),
+        (ConnectionError("gone"), "segmif: the system: gone; check"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(error, line, monkeypatch, capsys):
+    def refuse() -> None:
+        raise error
+
+    monkeypatch.setattr("segmif.cli.showing.list_models", refuse)
+    assert cli.main(["models"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert said.count("\n") == 1

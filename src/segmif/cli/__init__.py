@@ -60,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = _CTRL_C
     except InputError as error:
         return _say(str(error), 2)
+    except OSError as error:  # what the system refused where no command has a better word for it
+        what, reason = error.filename or "the system", error.strerror or str(error) or type(error).__name__
+        return _say(f"{what}: {reason}; check that it is there, its permissions and the space on its disk", 2)
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
             return _say(f"{error.format_message()} Try 'segmif --help'.", 2)
