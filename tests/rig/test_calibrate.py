@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from segmif import io
 from segmif.checks import InputError
 from segmif.rig.boards import Board
 from segmif.rig.calibrate import Calibrated, Views, calibrate, find_boards
 from segmif.rig.calibration import Calibration
+from segmif.rig.calibration_report import _name_views, write_report
 from segmif.rig.detect import Detection, Finder
 from segmif.rig.geometry import epipolar_errors
 from segmif.rig.simulate import RIGS
@@ -193,11 +195,11 @@ def test_too_few_views(found: dict[str, Views]):
     views = copy(found["handheld"])
     views.detections["infrared"] = dict(list(views.detections["infrared"].items())[:4])
     with pytest.raises(InputError, match="found in 4 infrared pictures: at least 5 are needed"):
-        calibrate(views, CHESS)
+        calibrate(views, CHESS, bootstrap=0)
     views = copy(found["handheld"])
     views.detections["visible"] = {f"x{name}": d for name, d in views.detections["visible"].items()}
     with pytest.raises(InputError, match="both cameras see the board in only 0 pairs"):
-        calibrate(views, CHESS)
+        calibrate(views, CHESS, bootstrap=0)
 
 
 def test_boards_that_only_face_the_camera(found: dict[str, Views]):
@@ -209,7 +211,7 @@ def test_boards_that_only_face_the_camera(found: dict[str, Views]):
         views.detections["visible"][f"{i:02d}"] = Detection(ids=np.arange(54), points=points, guise="")
     views.detections["visible"] = dict(list(views.detections["visible"].items())[:6])
     with pytest.raises(InputError, match="no visible view is tilted by 8° or more"):
-        calibrate(views, CHESS)
+        calibrate(views, CHESS, bootstrap=0)
 
 
 def test_a_mirrored_band(found: dict[str, Views]):
@@ -220,7 +222,7 @@ def test_a_mirrored_band(found: dict[str, Views]):
         points = detection.points * (-1, 1) + (width - 1, 0)
         views.detections["infrared"][name] = replace(detection, points=points, ids=order[detection.ids])
     with pytest.raises(InputError, match="but not when one of them is mirrored: flip"):
-        calibrate(views, CHESS)
+        calibrate(views, CHESS, bootstrap=0)
 
 
 def test_views_that_do_not_correspond(found: dict[str, Views]):
@@ -229,7 +231,7 @@ def test_views_that_do_not_correspond(found: dict[str, Views]):
     turned = names[5:] + names[:5]
     views.detections["visible"] = {a: views.detections["visible"][b] for a, b in zip(names, turned, strict=True)}
     with pytest.raises(InputError, match="files of one name must show the same moment"):
-        calibrate(views, CHESS)
+        calibrate(views, CHESS, bootstrap=0)
 
 
 def test_the_infrared_camera_on_the_other_side(found: dict[str, Views]):
@@ -237,6 +239,37 @@ def test_the_infrared_camera_on_the_other_side(found: dict[str, Views]):
         calibrate(found["handheld"], CHESS, infrared_side="left", bootstrap=0)
     with pytest.raises(InputError, match="unknown side 'lift': did you mean 'left'"):
         calibrate(found["handheld"], CHESS, infrared_side="lift")
+
+
+def test_report_of_cameras_one_above_the_other(tmp_path: Path):
+    truth, rng = RIGS["stacked"].truth, np.random.default_rng(0)
+    views = Views(sizes={"infrared": truth.infrared.size, "visible": truth.visible.size})
+    for number, (rotation, translation) in enumerate(board_poses(RIGS["stacked"], CHESS, 7, rng)):
+        world = CHESS.points / 1000 @ rotation.T + translation
+        before = {"infrared": (world - truth.shift) @ truth.matrix, "visible": world}
+        for band in BANDS:
+            points = getattr(truth, band).project(before[band]) + rng.normal(0, 0.02, (54, 2))
+            views.detections[band][f"{number}"] = Detection(ids=np.arange(54), points=points, guise="")
+    for band in BANDS:
+        path = tmp_path / f"{band}.png"
+        io.write_image(path, rng.integers(0, 255, views.sizes[band], np.uint8))
+        views.paths[band] = dict.fromkeys(views.detections[band], path)
+    write_report(calibrate(views, CHESS, rig="stacked", bootstrap=2), tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "lies on one column in both bands" in page
+    assert page.count("data:image/") == 4  # errors, coverage, epipolar error; three pairs in one picture
+    assert "infrared above visible" in page
+
+
+def test_views_are_named_without_what_all_names_begin_with():
+    def ticks(*names: str) -> list[str]:
+        axis = Figure().subplots()
+        _name_views(axis, list(names))
+        return [label.get_text() for label in axis.get_xticklabels()]
+
+    assert ticks("lab_2026_0100", "lab_2026_0101") == ["0100", "0101"]
+    assert ticks("a", "b") == ["a", "b"]
+    assert ticks("lab_1") == ["lab_1"]
 
 
 def board_folders(root: Path, board: Board, count: int = 1) -> tuple[Path, Path]:
