@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 
 def draw_speed(entries: Sequence[Entry], path: str | Path, clock: Clock = "wall") -> None:
-    """Write a figure: time against megapixels, and pairs per second against threads if there are several counts.
+    """Write a figure: time against pixels, and pairs per second against threads if there are several counts.
 
     A colour is a model with its back end, a dash a precision.
 
@@ -40,9 +40,10 @@ def draw_speed(entries: Sequence[Entry], path: str | Path, clock: Clock = "wall"
     threads = _lines(entries, lambda e: (e["threads"], 1 / e["median"]), same_size)
     panels = 1 + (len({e["threads"] for e in entries}) > 1)
     figure, axes = pyplot.subplots(1, panels, figsize=(1 + 6 * panels, 4.8), layout="constrained", squeeze=False)
-    _panel(axes[0, 0], sizes, f"threads: {first['threads']}", "megapixels", f"{unit} per pair")
+    _panel(axes[0, 0], sizes, f"threads: {first['threads']}", "size, by its pixels", f"{unit} per pair")
     axes[0, 0].set_xscale("log")
     axes[0, 0].set_yscale("log")
+    axes[0, 0].yaxis.set_major_formatter("{x:g}")
     _mark_sizes(axes[0, 0], entries)
     if panels == 2:
         _panel(axes[0, 1], threads, f"{first['width']}×{first['height']}", "threads", "pairs per second")
@@ -81,5 +82,5 @@ def _panel(axes: Any, lines: dict[tuple[str, str], list[Point]], title: str, x: 
 def _mark_sizes(axes: Any, entries: Sequence[Entry]) -> None:
     """Name the sizes where the ticks are."""
     sizes = sorted({(e["width"] * e["height"] / 1e6, f"{e['width']}×{e['height']}") for e in entries})
-    axes.set_xticks([pixels for pixels, _ in sizes], [f"{pixels:.2g}\n{name}" for pixels, name in sizes], fontsize=9)
+    axes.set_xticks([pixels for pixels, _ in sizes], [name for _, name in sizes], rotation=30, ha="right", fontsize=10)
     axes.set_xticks([], minor=True)
