@@ -84,9 +84,11 @@ def run(request: Request) -> int:
         warnings.filterwarnings("ignore", module="PIL")  # what matters about a file is in our own one line
         model = load(request.model, device=request.device, dtype=request.dtype, backend=request.backend)
         outputs = tuple(o for o in request.outputs if model.classes or o not in ("labels", "overlay"))
-        if pairs.rate is None:
-            return _run_pictures(request, pairs, model, places, outputs)
-        return _run_video(request, pairs, model, places, outputs)
+        work = _run_pictures if pairs.rate is None else _run_video
+        code = work(request, pairs, model, places, outputs)
+    if chosen := getattr(model.backend, "chosen", None):
+        print(f"--backend auto chose {chosen}")
+    return code
 
 
 def _source(request: Request) -> PairStream:
