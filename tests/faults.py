@@ -216,8 +216,14 @@ def _disk(folder: Path, size: int) -> Iterator[Callable[[int], None]]:
         subprocess.run(["mount", "-t", "tmpfs", "-o", wanted, "tmpfs", str(folder)], check=True, capture_output=True)
 
     def resize(size: int) -> None:
-        there = os.statvfs(folder)
-        mount(size or (there.f_blocks - there.f_bfree) * there.f_frsize, "remount")
+        for attempt in range(50):  # what is there may become more meanwhile, and no disk is made smaller than that
+            there = os.statvfs(folder)
+            try:
+                mount(size or (there.f_blocks - there.f_bfree) * there.f_frsize, "remount")
+                break
+            except subprocess.CalledProcessError:
+                if attempt == 49:
+                    raise
 
     mount(size)
     try:
