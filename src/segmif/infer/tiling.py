@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from segmif.models.attention import LinearAttention
+from segmif.models.layers import neighbours
 
 MARGIN = 24
 """Radius of the fusion network's view: 1 + 2 levels of five convolutions with dilation 2 + 3."""
@@ -98,18 +99,10 @@ def upsampled(maps: Tensor, size: tuple[int, int], rows: slice, columns: slice) 
     Returns:
         (..., rows, columns), what `torch.nn.functional.interpolate(maps, size, mode="bilinear")` has there.
     """
-    top, bottom, weight = _neighbours(maps.shape[-2], size[0], rows, maps)
+    top, bottom, weight = neighbours(maps.shape[-2], size[0], rows, maps)
     upright = torch.lerp(maps.index_select(-2, top), maps.index_select(-2, bottom), weight[:, None])
-    left, right, weight = _neighbours(maps.shape[-1], size[1], columns, maps)
+    left, right, weight = neighbours(maps.shape[-1], size[1], columns, maps)
     return torch.lerp(upright.index_select(-1, left), upright.index_select(-1, right), weight)
-
-
-def _neighbours(length: int, wanted: int, part: slice, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Indices of both neighbours of every wanted position, and the weight of the second."""
-    positions = torch.arange(part.start, part.stop, device=like.device, dtype=torch.float64)
-    source = ((positions + 0.5) * (length / wanted) - 0.5).clamp(0, length - 1)
-    first = source.floor().long()
-    return first, (first + 1).clamp(max=length - 1), (source - first).to(like.dtype)
 
 
 class SharedContexts:
