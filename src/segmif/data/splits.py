@@ -95,7 +95,10 @@ def make_splits(
     if any(part <= 0 for part in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
         raise InputError(f"fractions {dict(fractions)} must be positive and add up to 1, e.g. train=0.8,val=0.2")
     if len(groups) < len(fractions):
-        raise InputError(f"{len(groups)} independent groups cannot make {len(fractions)} splits: loosen the grouping")
+        raise InputError(
+            f"the pairs form {len(groups)} independent groups, too few for {len(fractions)} splits: where they are "
+            "no frames of one drive, divide them --by hash (only look-alikes stay together), or lower --gap"
+        )
     total = sum(len(group) for group in groups)
     splits: dict[str, list[str]] = {split: [] for split in fractions}
     ordered = sorted(groups, key=lambda group: (-len(group), _digest(group, seed)))
