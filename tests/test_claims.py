@@ -52,8 +52,10 @@ def test_a_claim_ends_with_its_process_though_a_fork_of_it_lives_on(tmp_path: Pa
                 os.kill(os.getpid(), 9)
             time.sleep(60)
     """)
-    done = subprocess.run([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True, check=False)
-    child = int(done.stdout)
+    with subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())  # not all of it: the fork holds the pipe open
+        parent.wait()
     try:
         os.kill(child, 0)  # it lives
         with claim(tmp_path):

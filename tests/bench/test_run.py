@@ -66,8 +66,8 @@ def test_a_second_run_computes_nothing(data, tmp_path, monkeypatch):
 
 def test_a_network_runs_once_and_its_labels_count(data, tiny, tmp_path, monkeypatch):
     runs = []
-    make = networks._make
-    monkeypatch.setattr(networks, "_make", lambda *a: (runs.append(1), make(*a)))
+    write = networks._write
+    monkeypatch.setattr(networks, "_write", lambda *a: (runs.append(1), write(*a)))
     chosen = settings(data, "average", str(tiny))
     document = run_benchmark(chosen, tmp_path / "cache").document
     assert len(runs) == 4

@@ -30,6 +30,7 @@ def test_it_is_about_what_it_should_be() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_it_runs_from_top_to_bottom_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     nbformat = pytest.importorskip("nbformat", reason="needs nbformat")
     client = pytest.importorskip("nbclient", reason="needs nbclient")
