@@ -39,7 +39,9 @@ def fuse(page, infrared: Path, visible: Path) -> None:
     page.set_input_files("input[name=infrared] >> nth=0", infrared)
     page.set_input_files("input[name=visible] >> nth=0", visible)
     page.wait_for_selector("#pair-result:not([hidden])", timeout=60_000)
-    page.wait_for_function("[...document.querySelectorAll('.layer .base')].every(i => i.complete && i.naturalWidth)")
+    loaded = "imgs => imgs.every(i => i.complete && i.naturalWidth)"  # the page forbids what wait_for_function does
+    while not page.eval_on_selector_all(".layer .base", loaded):
+        page.wait_for_timeout(20)
 
 
 def test_upload_slider_legend_metrics_and_download(page, files, tmp_path):
