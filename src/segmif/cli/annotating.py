@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import webbrowser
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from segmif.rig.annotation.holes import bridge_holes
 if TYPE_CHECKING:
     from segmif.app.annotate import Predict
 
-_CTRL_C = 130
 _CONFUSIONS = 6
 
 
@@ -49,10 +47,8 @@ def annotate(request: AnnotateRequest) -> int:
     Raises:
         InputError: no pairs, no such model or label set, a port that is taken.
     """
-    import uvicorn
-
     from segmif.app.annotate import create_app
-    from segmif.cli.serving import address, listen
+    from segmif.cli.serving import address, listen, serve_until_stopped
     from segmif.rig.annotation.prelabel import PrelabelOptions
     from segmif.rig.annotation.workspace import Workspace
 
@@ -67,12 +63,7 @@ def annotate(request: AnnotateRequest) -> int:
         print(f"draw at {url} (Ctrl-C stops it)", flush=True)
         if request.browser:
             threading.Timer(0.5, webbrowser.open, (url,)).start()
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none")
-        try:
-            uvicorn.Server(config).run(sockets=[listener])
-        except KeyboardInterrupt:
-            print("segmif: stopped; everything that was drawn is saved", file=sys.stderr)
-            raise SystemExit(_CTRL_C) from None
+        serve_until_stopped(app, listener, "stopped; everything that was drawn is saved")
     return 0
 
 

@@ -6,6 +6,8 @@ import os
 import socket
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
@@ -28,22 +30,33 @@ def run(settings: Settings, *, host: str, port: int) -> int:
     with listen(host, port) as listener:
         app = create_app(settings)
         print(f"segmif serves at {address(listener)} (Ctrl-C stops it)", flush=True)
-        config = uvicorn.Config(
+        serve_until_stopped(
             app,
-            log_level="warning",
-            access_log=False,  # who sent what is nobody's business
-            server_header=False,
+            listener,
+            "stopped",
             limit_concurrency=_CONNECTIONS,
             timeout_keep_alive=10,
             timeout_graceful_shutdown=5,
-            ws="none",
         )
-        try:
-            uvicorn.Server(config).run(sockets=[listener])
-        except KeyboardInterrupt:
-            print("segmif: stopped", file=sys.stderr)
-            raise SystemExit(_CTRL_C) from None
     return 0
+
+
+def serve_until_stopped(app: Callable[..., Any], listener: socket.socket, farewell: str, **limits: int) -> None:
+    """Answer at `listener` until Ctrl-C, then print `farewell` and end with its exit code.
+
+    Args:
+        app: what answers, by ASGI.
+        listener: see `listen`.
+        farewell: what stderr says at the end.
+        limits: further settings of `uvicorn.Config`.
+    """
+    # Who sent what is nobody's business: no access log.
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none", **limits)
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        print(f"segmif: {farewell}", file=sys.stderr)
+        raise SystemExit(_CTRL_C) from None
 
 
 def listen(host: str, port: int) -> socket.socket:
