@@ -263,12 +263,8 @@ def blend(out: Path) -> None:
     tensors = [torch.from_numpy(x.astype(np.float32) / 255) for x in (scene.infrared, scene.visible)]
     infrared, visible = tensors[0][None, None], tensors[1].permute(2, 0, 1)[None]
     guide = torch.maximum(infrared, rgb_to_ycrcb(visible)[:, :1])
-    kept: list[torch.Tensor] = []
-    handle = model.network.fusion.output.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
     with torch.inference_mode():
-        model.network(infrared, visible, guide)
-    handle.remove()
-    coefficients = kept[0][0].numpy()
+        coefficients = model.network.decide(infrared, visible, guide)[0][0].numpy()
     assert len(coefficients) == BASES
     sheet, axes = panels(3, 2, (2.8, 2.05))
     for axis, name, values, number in zip(axes.flat, BASE_NAMES, coefficients, "₀₁₂₃₄₅", strict=True):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmif.checks import InputError
-from segmif.losses import segmentation_loss
+from segmif.losses import distillation_loss, segmentation_loss
 from tests.tolerances import ABSOLUTE, GOLDEN_LOSS
 
 
@@ -82,3 +82,36 @@ def test_bad_input():
         segmentation_loss(logits[:1], labels)
     with pytest.raises(InputError, match=r"neither below 3 .* nor 255"):
         segmentation_loss(logits, torch.full_like(labels, 3))
+
+
+@settings(max_examples=25, deadline=None)
+@given(classes=st.integers(2, 6), height=st.integers(1, 9), width=st.integers(1, 9), seed=st.integers(0, 99))
+def test_distillation_is_the_divergence_of_softened_answers(classes, height, width, seed):
+    student, teacher = (scene(classes, (height, width), seed + k)[0] for k in (0, 1))
+    total = 0.0
+    for b in range(2):
+        for y in range(height):
+            for x in range(width):
+                q, p = ((one[b, :, y, x] / 2).softmax(0) for one in (student, teacher))
+                total += (p * (p / q).log()).sum().item()
+    value = distillation_loss(student, teacher).item()
+    assert value == pytest.approx(4 * total / (2 * height * width), rel=1e-4, abs=ABSOLUTE[torch.float32])
+    assert distillation_loss(teacher, teacher).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_teacher_of_another_resolution_is_resampled_and_never_learns():
+    student, _ = scene(3, (6, 8))
+    teacher = scene(3, (12, 16), 1)[0].requires_grad_()
+    student.requires_grad_()
+    small = torch.nn.functional.interpolate(teacher.detach(), size=(6, 8), mode="bilinear", align_corners=False)
+    loss = distillation_loss(student, teacher, temperature=1)
+    assert loss.item() == pytest.approx(distillation_loss(student, small, temperature=1).item(), rel=1e-6)
+    loss.backward()
+    assert teacher.grad is None
+    assert student.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("other", "temperature"), [((2, 4, 6, 8), 2), ((1, 3, 6, 8), 2), ((2, 3, 6, 8), 0)])
+def test_distillation_refuses_other_classes_other_pictures_and_no_temperature(other, temperature):
+    with pytest.raises(InputError, match=r"student and teacher|temperature"):
+        distillation_loss(torch.zeros(2, 3, 6, 8), torch.zeros(other), temperature=temperature)

@@ -3,6 +3,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segmif.models import MLPHead
+from segmif.models.context import GlobalContext
 from tests.models.tester import NetworkTester, random
 
 CHANNELS = (8, 12, 16, 20)
@@ -51,3 +52,33 @@ def test_dropout_takes_whole_channels() -> None:
     head.dropout.register_forward_hook(lambda *args: dropped.append(args[2]))
     head(features(4, (64, 64)))
     assert 0.2 < float((dropped[0].abs().sum((2, 3)) == 0).float().mean()) < 0.8
+
+
+class TestGlobalContext(NetworkTester):
+    def build(self) -> GlobalContext:
+        context = GlobalContext(16, 4)
+        torch.nn.init.normal_(context.attention.output.weight, std=0.5)
+        return context
+
+    def inputs(self, batch: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
+        return (random(0, batch, 16, -(-size[0] // 32), -(-size[1] // 32)) - 0.5,)
+
+    def shapes(self, batch: int, size: tuple[int, int]) -> list[tuple[int, ...]]:
+        return [(batch, 16, -(-size[0] // 32), -(-size[1] // 32))]
+
+
+def test_context_carries_what_is_far_and_begins_as_nothing() -> None:
+    torch.manual_seed(0)
+    plain = MLPHead(CHANNELS, 5, channels=16, dropout=0.0).eval()
+    looking = MLPHead(CHANNELS, 5, channels=16, dropout=0.0, context=GlobalContext(20, 4), coarsest=3).eval()
+    looking.load_state_dict(plain.state_dict(), strict=False)
+    maps = list(features(1, (256, 256)))
+    before = looking(maps)
+    assert torch.equal(before, plain(maps))
+    assert looking.context is not None
+    torch.nn.init.normal_(looking.context.attention.output.weight)
+    before = looking(maps)
+    maps[3] = maps[3].clone()
+    maps[3][:, ::2, 0, 0] += 3
+    assert (looking(maps) - before)[..., -8:, -8:].abs().min() > 0
+    assert torch.equal(plain(maps)[..., -8:, -8:], plain(features(1, (256, 256)))[..., -8:, -8:])

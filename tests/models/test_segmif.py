@@ -10,7 +10,7 @@ from torch import Tensor
 from segmif.checks import InputError
 from segmif.color import rgb_to_ycrcb
 from segmif.models import MiTConfig, SegMiF, SegMiFConfig
-from segmif.models.blend import blend
+from segmif.models.blend import blend, broad_minimum, with_broad_minimum
 from segmif.models.config import PAIR_CHANNELS
 from segmif.models.segmif import _standardised
 from tests.models.tester import NetworkTester, random
@@ -93,6 +93,13 @@ class TestSharedLayoutWithOneAttention(TestSegMiF):
 
 class TestLite(TestSegMiF):
     config = replace(SegMiFConfig.preset("segmif-lite"), head_dropout=0.0, head_channels=16)
+
+    def build(self) -> SegMiF:
+        network = super().build()
+        assert network.head is not None
+        assert network.head.context is not None
+        torch.nn.init.normal_(network.head.context.attention.output.weight, std=0.1)  # it begins as nothing
+        return network
 
 
 def build(**changes: object) -> SegMiF:
@@ -289,6 +296,24 @@ def test_blend_by_hand() -> None:
             1.1 * max(u, v) + 0.2 * u - 0.3 * v + 0.5 * (u - a[window].mean()) + 0.7 * (v - b[window].mean()) + 0.05
         )
         torch.testing.assert_close(fused[y, x], expected)
+
+
+def test_the_constant_of_the_blend_takes_up_the_broad_brightness_of_the_darker_source() -> None:
+    a, b = random(0, 1, 1, 61, 90).double(), random(1, 1, 1, 61, 90).double()
+    decided = random(2, 1, 7, 16, 23).double()
+    darker = torch.minimum(a, b)[0, 0]
+    cells = torch.stack(
+        [torch.stack([darker[y : y + 4, x : x + 4].mean() for x in range(0, 90, 4)]) for y in range(0, 61, 4)]
+    )
+    for _ in range(2):
+        near = lambda k, n: slice(max(k - 4, 0), min(k + 5, n))  # noqa: E731
+        cells = torch.stack(
+            [torch.stack([cells[near(y, 16), near(x, 23)].mean() for x in range(23)]) for y in range(16)]
+        )
+    torch.testing.assert_close(broad_minimum(a, b)[0, 0], cells)
+    coefficients = with_broad_minimum(decided, a, b)
+    assert torch.equal(coefficients[:, :5], decided[:, :5])
+    torch.testing.assert_close(coefficients[:, 5], decided[:, 5] + decided[:, 6] * cells)
 
 
 def test_shared_labels_do_not_depend_on_the_gain_of_the_infrared_camera() -> None:

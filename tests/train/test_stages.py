@@ -8,6 +8,7 @@ from torch import Tensor
 
 from segmif.color import rgb_to_ycrcb
 from segmif.losses import (
+    distillation_loss,
     fusion_loss,
     fusion_loss_round1,
     max_gradient_loss,
@@ -152,3 +153,25 @@ def test_class_weights_change_the_cross_entropy(tiny: MakeRecipe, batch: Batch) 
     network = _network(plain)
     losses = [stage_losses(network, batch, r, _phase("segmentation", 1))["loss"].item() for r in (plain, weighted)]
     assert losses[0] != pytest.approx(losses[1])
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "joint"])
+def test_a_teacher_teaches_every_pixel(tiny: MakeRecipe, batch: Batch, kind: StageKind) -> None:
+    recipe = tiny(loss=LossConfig(distillation=0.7, distillation_temperature=1.5))
+    network = _network(recipe)
+    torch.manual_seed(7)
+    teacher = SegMiF(recipe.model).eval().requires_grad_(False)
+    assert network.head is not None
+    network.head.dropout.p = 0.0
+    unlabelled = replace(batch, label_weight=torch.zeros(2))
+    heard: list[Tensor] = []
+    network.head.register_forward_hook(lambda *args: heard.append(args[2].detach()))
+    losses = stage_losses(network, unlabelled, recipe, _phase(kind, 2), teacher=teacher)
+    taught = teacher(batch.infrared, batch.visible, batch.target).logits
+    expected = 0.7 * distillation_loss(heard[-1], taught, temperature=1.5)
+    assert losses["segmentation"].item() == pytest.approx(expected.item(), rel=1e-5)
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    assert any(p.grad is not None and p.grad.any() for p in network.head.parameters())
+    alone = stage_losses(network, batch, recipe, _phase(kind, 2))["segmentation"].item()
+    both = stage_losses(network, batch, recipe, _phase(kind, 2), teacher=teacher)["segmentation"].item()
+    assert both > alone

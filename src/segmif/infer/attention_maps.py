@@ -39,7 +39,7 @@ from segmif.infer.pipeline import Model
 from segmif.infer.result import Result
 from segmif.infer.tiling import upsampled
 from segmif.models.attention import HierarchicalInteractiveAttention, LinearAttention, ModalityPath, answer
-from segmif.models.blend import BlendNetwork, blend
+from segmif.models.blend import BlendNetwork, blend, with_broad_minimum
 from segmif.models.fusion import FusionNetwork
 from segmif.models.layers import resize, size_of
 
@@ -130,7 +130,7 @@ class AttentionRecorder:
             if isinstance(self._fusion, BlendNetwork):
                 for stream in (self._fusion.infrared_in, self._fusion.visible_in):
                     self._handles.append(stream.register_forward_hook(self._on_source))
-                self._handles.append(self._fusion.output.register_forward_hook(self._on_coefficients))
+                self._handles.append(self._fusion.output.register_forward_hook(self._on_decision))
         return self
 
     def __exit__(
@@ -159,11 +159,11 @@ class AttentionRecorder:
         if self._picture is None:
             self._sources.append(inputs[0][:1].float() + 0.5)  # the streams see both centred
 
-    def _on_coefficients(self, _: torch.nn.Module, __: Any, coefficients: Tensor) -> None:
+    def _on_decision(self, _: torch.nn.Module, __: Any, decided: Tensor) -> None:
         if self._picture is None:
-            with torch.no_grad(), torch.autocast(coefficients.device.type, enabled=False):
+            with torch.no_grad(), torch.autocast(decided.device.type, enabled=False):
                 infrared, luma = self._sources
-                parts = blend_parts(infrared, luma, coefficients[:1].float())
+                parts = blend_parts(infrared, luma, with_broad_minimum(decided[:1].float(), infrared, luma))
                 self._picture = _shares([part.abs()[0, 0] for part in parts])[0]
 
 

@@ -16,13 +16,14 @@ from segmif.losses.information import (
     mutual_information_loss,
     vif_loss,
 )
-from segmif.losses.segmentation import segmentation_loss
+from segmif.losses.segmentation import distillation_loss, segmentation_loss
 from segmif.losses.weighting import SEGMENTATION_FACTOR, DynamicTaskWeights, fusion_factor
 
 __all__ = [
     "SEGMENTATION_FACTOR",
     "DynamicTaskWeights",
     "difference_correlation_loss",
+    "distillation_loss",
     "edge_transfer_loss",
     "fusion_factor",
     "fusion_loss",

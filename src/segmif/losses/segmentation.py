@@ -1,4 +1,4 @@
-"""The loss of the segmentation network."""
+"""The losses of the segmentation network: from labels, and from a teacher."""
 
 from __future__ import annotations
 
@@ -46,3 +46,31 @@ def segmentation_loss(
         return total / counted.sum().clamp(min=1)
     weight = class_weights[labels[counted]].sum()
     return total / weight.where(weight > 0, torch.ones_like(weight))
+
+
+def distillation_loss(logits: Tensor, teacher_logits: Tensor, *, temperature: float = 2.0) -> Tensor:
+    """T² · KL(softmax(teacher / T) ‖ softmax(logits / T)), mean over all pixels (Hinton et al., arXiv 1503.02531).
+
+    Every pixel counts, labelled or not; T² keeps the gradients' size whatever the temperature.
+
+    Args:
+        logits: of the student, (B, K, h, w).
+        teacher_logits: (B, K, h', w'), resampled bilinearly to the student's size; no gradient reaches them.
+        temperature: T; above 1 the classes that are not the answer count for more.
+
+    Raises:
+        InputError: other pictures or classes, or a temperature that is not positive.
+    """
+    if logits.ndim != 4 or teacher_logits.ndim != 4 or logits.shape[:2] != teacher_logits.shape[:2]:
+        raise InputError(
+            f"expected logits (B, K, h, w) of student and teacher, got {tuple(logits.shape)} and "
+            f"{tuple(teacher_logits.shape)}; both need the same pictures and classes"
+        )
+    if temperature <= 0:
+        raise InputError(f"temperature is {temperature}: it must be a positive number, such as 2")
+    taught = teacher_logits.detach().float()
+    if taught.shape[2:] != logits.shape[2:]:
+        taught = F.interpolate(taught, size=logits.shape[2:], mode="bilinear", align_corners=False)
+    student, teacher = ((x.float() / temperature).log_softmax(1) for x in (logits, taught))
+    divergence = F.kl_div(student, teacher, reduction="none", log_target=True).sum(1)
+    return temperature**2 * divergence.mean()

@@ -3,7 +3,8 @@
 The same ideas as the fusion network of the paper (two streams, blocks, interactive attention with semantic features),
 at stride 4, where a pixel costs a sixteenth. What comes out is not a picture but, for every place, the coefficients of
 six pictures that are cheap to make at full resolution: both sources, their maximum, the detail of each, and one.
-Sharpness comes from the sources, so nothing is lost at stride 4, and no pattern of the grid can show.
+Sharpness comes from the sources, so nothing is lost at stride 4, and no pattern of the grid can show. Part of the
+constant is a share of the broad brightness of the darker source, which then is felt without an edge of it being seen.
 
 B batch, C channels of the network, H, W image size, h, w = ⌈H/4⌉, ⌈W/4⌉.
 """
@@ -26,6 +27,8 @@ BASES = 6
 _DETAIL_SIDE = 5
 DETAIL_MARGIN = _DETAIL_SIDE // 2
 """How far from a pixel the blend looks, once it has its coefficients."""
+_BROAD_SIDE = 9
+"""Of the two box filters of `broad_minimum`, in cells of stride 4."""
 
 
 class ResidualBlock(nn.Module):
@@ -68,7 +71,7 @@ class BlendNetwork(nn.Module):
                 for _ in range(1 if config.share_attention else LEVELS)
             )
         self.merge = nn.Conv2d(2 * width, width, 3, padding=1)
-        self.output = nn.Conv2d(width, BASES, 3, padding=1)
+        self.output = nn.Conv2d(width, BASES + 1, 3, padding=1)
         nn.init.zeros_(self.output.weight)  # training starts from the maximum
         assert self.output.bias is not None
         nn.init.zeros_(self.output.bias)
@@ -76,7 +79,7 @@ class BlendNetwork(nn.Module):
 
     def forward(self, infrared: Tensor, luma: Tensor, semantic: Sequence[Tensor] = ()) -> Tensor:
         """Infrared and luma (B, 1, H, W) in [0, 1], semantic maps of any size, to unclamped luma (B, 1, H, W)."""
-        return blend(infrared, luma, self.coefficients(self.features(infrared, luma, semantic)))
+        return blend(infrared, luma, self.coefficients(self.features(infrared, luma, semantic), infrared, luma))
 
     def features(self, infrared: Tensor, luma: Tensor, semantic: Sequence[Tensor] = ()) -> Tensor:
         """What both modalities and the semantics say of every place, (B, C, h, w); the segmentation reads it too."""
@@ -94,10 +97,29 @@ class BlendNetwork(nn.Module):
         projected = self.semantic_in[level](maps)
         return to_maps(self.semantic_norm[level](to_tokens(projected)), size_of(projected))
 
-    def coefficients(self, features: Tensor) -> Tensor:
-        """Features to the coefficients of the blend, (B, 6, h, w), float32 or better; see `blend`."""
+    def coefficients(self, features: Tensor, infrared: Tensor, luma: Tensor) -> Tensor:
+        """Features of a pair to the coefficients of its blend, (B, 6, h, w), float32 or better; see `blend`."""
         with exact(features):
-            return self.output(features.to(self.output.weight.dtype))  # type: ignore[no-any-return]
+            decided = self.output(features.to(self.output.weight.dtype))
+            return with_broad_minimum(decided, infrared, luma)
+
+
+def with_broad_minimum(decided: Tensor, infrared: Tensor, luma: Tensor) -> Tensor:
+    """What the network decided, (B, 7, h, w), to the coefficients of the blend: c₅ = d₅ + d₆ L, the others as they are.
+
+    L is `broad_minimum` of the pair. Adding what the darker source shows only broadly keeps the edges of the brighter
+    one as they are; adding the source itself would draw a second set of edges over them.
+    """
+    broad = broad_minimum(infrared, luma).to(decided.dtype)
+    return torch.cat((decided[:, :5], decided[:, 5:6] + decided[:, 6:7] * broad), dim=1)
+
+
+def broad_minimum(infrared: Tensor, luma: Tensor) -> Tensor:
+    """L: the darker of both pictures (B, 1, H, W), at stride 4 and blurred by two 9×9 boxes (σ about 15 pixels)."""
+    cells = F.avg_pool2d(torch.minimum(infrared, luma), STRIDE, ceil_mode=True, count_include_pad=False)
+    for _ in range(2):
+        cells = F.avg_pool2d(cells, _BROAD_SIDE, stride=1, padding=_BROAD_SIDE // 2, count_include_pad=False)
+    return cells
 
 
 def blend(infrared: Tensor, luma: Tensor, coefficients: Tensor) -> Tensor:

@@ -154,6 +154,8 @@ class SegMiFConfig:
     detach_semantic: bool = True
     """No gradient flows from the fusion network through the semantic features into the encoder."""
 
+    context: bool = False
+    """Self-attention over the encoder's last stage before the head (`segmif.models.context`)."""
     head_channels: int = 256
     head_dropout: float = 0.1
 
@@ -173,7 +175,7 @@ class SegMiFConfig:
                 raise unknown(name, str(getattr(self, name)), options)
         for name in ("fusion_channels", "growth", "attention_heads", "head_channels"):
             _check(_is_count(getattr(self, name)), name, "a whole number >= 1", getattr(self, name))
-        for name in ("share_attention", "detach_semantic", "normalize_guide", "clamp"):
+        for name in ("share_attention", "detach_semantic", "normalize_guide", "clamp", "context"):
             _check(isinstance(getattr(self, name), bool), name, "true or false", getattr(self, name))
         _check(_is_rate(self.head_dropout), "head_dropout", "a number in [0, 1)", self.head_dropout)
         _check(self.fusion_channels % 2 == 0, "fusion_channels", "even", self.fusion_channels)
@@ -276,8 +278,8 @@ _PRESETS: dict[str, dict[str, Any]] = {
     **{name: {"encoder": encoder} for name, encoder in MIT_PRESETS.items()},
     **{f"efficientnet_{name}": _efficientnet(name) for name in EFFICIENTNET_VARIANTS},
     "segmif-b0": {"encoder": MIT_PRESETS["mit_b0"], "label_set": FMB},
-    "segmif-lite": _shared("lite0", label_set=FMB),
-    "segmif-e2": _shared("lite2", label_set=FMB),
+    "segmif-lite": _shared("lite0", label_set=FMB, context=True),
+    "segmif-e2": _shared("lite2", label_set=FMB, context=True),
     "segmif-cwfid": _shared("lite0", label_set=CWFID),
 }
 

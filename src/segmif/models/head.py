@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from segmif.models.context import GlobalContext
 from segmif.models.layers import exact, resize, size_of
 
 
@@ -25,10 +26,22 @@ class MLPHead(nn.Module):
         num_classes: K.
         channels: C.
         dropout: probability of dropping a whole channel before the classifier.
+        context: looks around in one of the maps before it is projected; None in the paper.
+        coarsest: which map that is.
     """
 
-    def __init__(self, encoder_channels: Sequence[int], num_classes: int, *, channels: int, dropout: float) -> None:
+    def __init__(
+        self,
+        encoder_channels: Sequence[int],
+        num_classes: int,
+        *,
+        channels: int,
+        dropout: float,
+        context: GlobalContext | None = None,
+        coarsest: int = -1,
+    ) -> None:
         super().__init__()
+        self.context, self.coarsest = context, coarsest
         self.project = nn.ModuleList(nn.Linear(width, channels) for width in encoder_channels)
         self.mix = nn.Conv2d(len(encoder_channels) * channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
@@ -37,6 +50,9 @@ class MLPHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Maps of all stages, the finest first, to logits (B, K, H, W)."""
+        features = list(features)
+        if self.context is not None:
+            features[self.coarsest] = self.context(features[self.coarsest])
         size = size_of(features[0])
         mixes = self.mix.weight.flatten(1).chunk(len(features), dim=1)
         mixed: Tensor | None = None

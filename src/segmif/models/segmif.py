@@ -18,6 +18,7 @@ from segmif.color import rgb_to_ycrcb, ycrcb_to_rgb
 from segmif.models import store
 from segmif.models.blend import BlendNetwork, blend
 from segmif.models.config import PAIR_CHANNELS, SegMiFConfig
+from segmif.models.context import GlobalContext
 from segmif.models.encoders import Encoder, build_encoder, config_of
 from segmif.models.fusion import FusionNetwork
 from segmif.models.head import MLPHead
@@ -81,11 +82,7 @@ class SegMiF(nn.Module):
             channels = (*channels, config.fusion_channels)
         else:
             self.fusion = FusionNetwork(config, channels)
-        self.head = (
-            MLPHead(channels, config.num_classes, channels=config.head_channels, dropout=config.head_dropout)
-            if config.num_classes is not None
-            else None
-        )
+        self.head = _head(config, channels) if config.num_classes is not None else None
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(getattr(config, name)).view(1, 3, 1, 1), persistent=False)
 
@@ -157,7 +154,7 @@ class SegMiF(nn.Module):
         ycrcb = rgb_to_ycrcb(visible)
         stages = self._pair_features(infrared, ycrcb, guide, stages=self.config.encoder_stages)
         features = self.fusion.features(infrared, ycrcb[:, :1], self._semantic(stages[:2]))
-        coefficients = self.fusion.coefficients(features)
+        coefficients = self.fusion.coefficients(features, infrared, ycrcb[:, :1])
         if self.head is None:
             return coefficients, None
         return coefficients, self.head([*stages, features if interaction else features.detach()])
@@ -299,6 +296,20 @@ def _encoder(config: SegMiFConfig, encoder: Encoder | None) -> Any:
             "ask your backbone for more feature maps"
         )
     return encoder
+
+
+def _head(config: SegMiFConfig, channels: tuple[int, ...]) -> MLPHead:
+    """The head for maps of these widths: the encoder's stages, the fusion features after them."""
+    assert config.num_classes is not None
+    coarsest = config.encoder_stages - 1
+    return MLPHead(
+        channels,
+        config.num_classes,
+        channels=config.head_channels,
+        dropout=config.head_dropout,
+        context=GlobalContext(channels[coarsest], config.attention_heads) if config.context else None,
+        coarsest=coarsest,
+    )
 
 
 def _check_inputs(infrared: Tensor, visible: Tensor, guide: Tensor | None) -> None:

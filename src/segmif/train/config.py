@@ -103,7 +103,8 @@ class LossConfig:
     `texture_gain` times the stronger gradient).
     Rounds after the first and joint training: w_f · fusion_factor · Fusion + w_s · `segmentation` · cross entropy,
     where fusion_factor is `round_factor` / k in round k and `joint_factor` in joint training, and (w_f, w_s) are
-    dynamic (`temperature`) or 1. `class_weights` of the cross entropy by class name; others 1.
+    dynamic (`temperature`) or 1. `class_weights` of the cross entropy by class name; others 1. With a teacher,
+    `distillation` · (divergence from its logits, softened by `distillation_temperature`) is added to the cross entropy.
     """
 
     target: float = 1.0
@@ -123,6 +124,8 @@ class LossConfig:
     dynamic: bool = True
     temperature: float = 1000.0
     class_weights: tuple[tuple[str, float], ...] = ()
+    distillation: float = 1.0
+    distillation_temperature: float = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +134,8 @@ class Recipe:
 
     `start` names weights to begin from: a folder, a Hub id, a shipped model; "" begins at random. The architecture is
     then theirs; with `map_classes` the head is carried over to the recipe's label set by the names of the classes,
-    `class_map` adding (theirs, ours). `encoder_start` names weights of the encoder alone.
+    `class_map` adding (theirs, ours). `encoder_start` names weights of the encoder alone. `teacher` names weights with
+    the same classes whose logits are learnt beside the labels, on every pair of a segmentation or joint stage.
     `rounds` counts (fusion, segmentation) rounds; `first_fusion` is the fusion stage of round 1, which has no
     segmentation in its loss, `fusion` that of the later ones; `segmentation_first` comes before the rounds, `joint`,
     which trains both networks at once, after them, and `last_fusion`, a fusion stage that the segmentation network
@@ -146,6 +150,7 @@ class Recipe:
     map_classes: bool = False
     class_map: tuple[tuple[str, str], ...] = ()
     encoder_start: str = ""
+    teacher: str = ""
     rounds: int = 1
     segmentation_first: StageConfig = field(default_factory=StageConfig)
     first_fusion: StageConfig = field(default_factory=StageConfig)

@@ -168,7 +168,7 @@ def _backward(run: Run, phase: Phase, batches: Iterator[Batch]) -> dict[str, flo
         names += batch.names
         with _explained_out_of_memory(phase):
             with precision(run.recipe, run.workers.device):
-                losses = stage_losses(run.network, batch, run.recipe, phase, weights)
+                losses = stage_losses(run.network, batch, run.recipe, phase, weights, teacher=run.teacher)
             run.scaler.scale(losses["loss"] / accumulate).backward()  # type: ignore[no-untyped-call]
         for name, value in losses.items():
             share = value.detach() / accumulate

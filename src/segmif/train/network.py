@@ -59,6 +59,29 @@ def build_network(recipe: Recipe, workers: Workers) -> SegMiF:
     return network
 
 
+def build_teacher(recipe: Recipe, workers: Workers) -> SegMiF | None:
+    """The network a settled recipe learns from, on its device and never learning itself; None where there is none.
+
+    Raises:
+        InputError: no such weights, or they have other classes.
+    """
+    if not recipe.teacher:
+        return None
+    teacher = _open_weights(recipe.teacher)
+    theirs, ours = _names(teacher.config), _names(recipe.model)
+    if theirs != ours:
+        raise InputError(
+            f"the teacher {recipe.teacher} has {len(theirs)} classes ({', '.join(theirs)}), the recipe {len(ours)} "
+            f"({', '.join(ours)}): choose a teacher with the same classes in the same order"
+        )
+    if teacher.config.guide == "vsm_wls" and recipe.model.guide != "vsm_wls":
+        raise InputError(
+            f"the teacher {recipe.teacher} needs the guide vsm_wls, which this recipe does not make: "
+            "set --model.guide vsm_wls, or choose another teacher"
+        )
+    return teacher.requires_grad_(False).eval().to(workers.device)
+
+
 def load_encoder(network: SegMiF, source: str) -> None:
     """Pre-trained weights into the encoder alone.
 

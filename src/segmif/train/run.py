@@ -17,7 +17,7 @@ from segmif.train.checkpoint import check_same_recipe, checkpoints, load_checkpo
 from segmif.train.config import Phase, Recipe, option_of, to_dict
 from segmif.train.distributed import Workers, share_weights, wait_for_all
 from segmif.train.ema import MovingAverage
-from segmif.train.network import build_network
+from segmif.train.network import build_network, build_teacher
 from segmif.train.schedule import fold_seed
 from segmif.train.stages import class_factors
 
@@ -41,6 +41,8 @@ class Run:
     network: SegMiF
     average: MovingAverage
     task_weights: DynamicTaskWeights
+    teacher: SegMiF | None = None
+    """Not learning, so not in a checkpoint."""
     phase: int = 0
     step: int = 0
     done: int = 0
@@ -148,6 +150,7 @@ def _new_run(recipe: Recipe, folder: Path, workers: Workers, network: SegMiF) ->
         network=network,
         average=MovingAverage(network, recipe.ema),
         task_weights=DynamicTaskWeights(recipe.loss.temperature),
+        teacher=build_teacher(recipe, workers),
     )
 
 

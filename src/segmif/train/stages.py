@@ -17,6 +17,7 @@ from segmif.checks import unknown
 from segmif.color import rgb_to_ycrcb, ycrcb_to_rgb
 from segmif.losses import (
     difference_correlation_loss,
+    distillation_loss,
     edge_transfer_loss,
     fusion_loss,
     fusion_loss_round1,
@@ -44,17 +45,31 @@ TRAINABLE: dict[StageKind, tuple[str, ...]] = {
 
 
 def stage_losses(
-    network: SegMiF, batch: Batch, recipe: Recipe, phase: Phase, weights: tuple[float, float] = (1.0, 1.0)
+    network: SegMiF,
+    batch: Batch,
+    recipe: Recipe,
+    phase: Phase,
+    weights: tuple[float, float] = (1.0, 1.0),
+    *,
+    teacher: SegMiF | None = None,
 ) -> Losses:
-    """The losses of one batch in a phase; `weights` are the dynamic (w_f, w_s)."""
+    """The losses of one batch in a phase; `weights` are the dynamic (w_f, w_s).
+
+    Where labels teach, `teacher` does too if the recipe has one: a network in eval mode with the same classes.
+    """
     if phase.kind == "segmentation":
-        return segmentation_stage(network, batch, recipe, phase.round)
+        return segmentation_stage(network, batch, recipe, phase.round, teacher)
     stage: Callable[..., Losses] = fusion_stage if phase.kind == "fusion" else joint_stage
-    return stage(network, batch, recipe, phase.round, weights)
+    return stage(network, batch, recipe, phase.round, weights, teacher)
 
 
 def fusion_stage(
-    network: SegMiF, batch: Batch, recipe: Recipe, round_number: int, weights: tuple[float, float]
+    network: SegMiF,
+    batch: Batch,
+    recipe: Recipe,
+    round_number: int,
+    weights: tuple[float, float],
+    teacher: SegMiF | None = None,
 ) -> Losses:
     """Train the fusion network; from round 2 on the segmentation network, which does not learn now, judges too."""
     network.eval()
@@ -64,11 +79,13 @@ def fusion_stage(
     fusion = _fusion_loss(output.fused_luma, batch, recipe, first=round_number == 1)
     if output.logits is None:
         return {"loss": fusion, "fusion": fusion}
-    segmentation = _segmentation_loss(output.logits, batch, recipe)
+    segmentation = _segmentation_loss(output.logits, batch, recipe, teacher)
     return _combined(fusion, segmentation, recipe, recipe.loss.round_factor / round_number, weights)
 
 
-def segmentation_stage(network: SegMiF, batch: Batch, recipe: Recipe, round_number: int) -> Losses:
+def segmentation_stage(
+    network: SegMiF, batch: Batch, recipe: Recipe, round_number: int, teacher: SegMiF | None = None
+) -> Losses:
     """Train encoder and head on pictures the fusion network makes but does not learn from.
 
     In round 0 that network has learnt nothing yet; the pixel-wise maximum stands in for its pictures.
@@ -86,19 +103,24 @@ def segmentation_stage(network: SegMiF, batch: Batch, recipe: Recipe, round_numb
         network.encoder.train()
         network.head.train()
         logits = network.segment(picture)
-    segmentation = _segmentation_loss(logits, batch, recipe)
+    segmentation = _segmentation_loss(logits, batch, recipe, teacher)
     return {"loss": segmentation, "segmentation": segmentation}
 
 
 def joint_stage(
-    network: SegMiF, batch: Batch, recipe: Recipe, round_number: int, weights: tuple[float, float]
+    network: SegMiF,
+    batch: Batch,
+    recipe: Recipe,
+    round_number: int,
+    weights: tuple[float, float],
+    teacher: SegMiF | None = None,
 ) -> Losses:
     """Train both networks in one optimisation."""
     network.train()
     output = both(network, batch, recipe)
     fusion = _fusion_loss(output.fused_luma, batch, recipe, first=False)
     assert output.logits is not None
-    segmentation = _segmentation_loss(output.logits, batch, recipe)
+    segmentation = _segmentation_loss(output.logits, batch, recipe, teacher)
     return _combined(fusion, segmentation, recipe, recipe.loss.joint_factor, weights)
 
 
@@ -189,8 +211,8 @@ def _fusion_loss(fused_luma: Tensor, batch: Batch, recipe: Recipe, *, first: boo
     return total
 
 
-def _segmentation_loss(logits: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
-    """Mean over the pictures of label weight · cross entropy.
+def _segmentation_loss(logits: Tensor, batch: Batch, recipe: Recipe, teacher: SegMiF | None) -> Tensor:
+    """Mean over the pictures of label weight · cross entropy, plus what the teacher says of the same views.
 
     Each picture's share does not depend on the others, so that accumulated and distributed batches give exactly the
     loss of one big batch.
@@ -201,7 +223,13 @@ def _segmentation_loss(logits: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
         weight * segmentation_loss(logits[i : i + 1], batch.labels[i : i + 1], class_weights=class_weights)
         for i, weight in enumerate(batch.label_weight)
     ]
-    return torch.stack(losses).mean()
+    labelled = torch.stack(losses).mean()
+    if teacher is None:
+        return labelled
+    with torch.no_grad():
+        taught = teacher(batch.infrared, batch.visible, batch.target if teacher.config.guide == "vsm_wls" else None)
+    taught_loss = distillation_loss(logits, taught.logits, temperature=recipe.loss.distillation_temperature)
+    return labelled + recipe.loss.distillation * taught_loss
 
 
 def class_factors(recipe: Recipe, model: SegMiFConfig, device: torch.device) -> Tensor | None:
