@@ -175,3 +175,18 @@ def test_a_teacher_teaches_every_pixel(tiny: MakeRecipe, batch: Batch, kind: Sta
     alone = stage_losses(network, batch, recipe, _phase(kind, 2))["segmentation"].item()
     both = stage_losses(network, batch, recipe, _phase(kind, 2), teacher=teacher)["segmentation"].item()
     assert both > alone
+
+
+def test_smooth_counts_the_variation_of_the_coefficients(tiny: MakeRecipe, batch: Batch) -> None:
+    model = replace(tiny().model, layout="shared", encoder=replace(tiny().model.encoder, inputs=5), guide="maximum")
+    loss = LossConfig(target=0.0, intensity=1.0)
+    recipe = replace(tiny(), model=model, loss=loss)
+    network = _network(recipe)
+    torch.nn.init.normal_(network.fusion.output.weight, std=0.05)
+    plain = stage_losses(network, batch, recipe, _phase("fusion", 1))["loss"]
+    smooth = stage_losses(network, batch, replace(recipe, loss=replace(loss, smooth=3.0)), _phase("fusion", 1))["loss"]
+    c = network.fuse(batch.infrared, batch.visible).coefficients
+    assert c is not None
+    variation = (c[..., 1:] - c[..., :-1]).abs().mean() + (c[..., 1:, :] - c[..., :-1, :]).abs().mean()
+    assert variation > 0
+    assert (smooth - plain).item() == pytest.approx(3 * variation.item(), rel=1e-4)

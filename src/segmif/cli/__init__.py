@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _say(f"{error.format_message()} Try 'segmif --help'.", 2)
         raise
     if result == _CTRL_C:  # some versions of typer turn Ctrl-C into this code, and say nothing
-        return _say("stopped by Ctrl-C; what was finished is kept, run again with --resume to go on", _CTRL_C)
+        return _say("stopped by Ctrl-C; what was finished is kept, --resume goes on where a command has it", _CTRL_C)
     return result if isinstance(result, int) else 0
 
 

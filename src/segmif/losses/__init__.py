@@ -9,6 +9,7 @@ from segmif.losses.fusion import (
     sobel,
     source_ssim_loss,
     ssim,
+    total_variation_loss,
 )
 from segmif.losses.information import (
     difference_correlation_loss,
@@ -36,5 +37,6 @@ __all__ = [
     "sobel",
     "source_ssim_loss",
     "ssim",
+    "total_variation_loss",
     "vif_loss",
 ]

@@ -41,6 +41,8 @@ class SegMiFOutput:
     """(B, 3, H, W), the fused luma in the colours of the visible image; in [0, 1] if `config.clamp`."""
     logits: Tensor | None
     """(B, K, ⌈H/4⌉, ⌈W/4⌉); None without segmentation."""
+    coefficients: Tensor | None = None
+    """(B, 6, ⌈H/4⌉, ⌈W/4⌉), what the shared layout blended by (`segmif.models.blend.blend`); None in the cascade."""
 
     def full_logits(self) -> Tensor:
         """The logits, bilinearly upsampled to the image's size (B, K, H, W)."""
@@ -115,7 +117,8 @@ class SegMiF(nn.Module):
         if isinstance(self.fusion, BlendNetwork):
             if self.config.attention != "none":
                 semantic = self._pair_features(infrared, ycrcb, guide, stages=2)
-            return self._fused(self.fusion(infrared, luma, self._semantic(semantic)), ycrcb)
+            features = self.fusion.features(infrared, luma, self._semantic(semantic))
+            return self._blended(infrared, ycrcb, self.fusion.coefficients(features, infrared, luma))
         if self.config.attention != "none":
             guide = self._default_guide(infrared, luma) if guide is None else guide
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.detach_semantic):
@@ -137,8 +140,7 @@ class SegMiF(nn.Module):
             InputError: a network of the other layout, or as `forward`.
         """
         coefficients, logits = self.decide(infrared, visible, guide, interaction=interaction)
-        ycrcb = rgb_to_ycrcb(visible)
-        return replace(self._fused(blend(infrared, ycrcb[:, :1], coefficients), ycrcb), logits=logits)
+        return replace(self._blended(infrared, rgb_to_ycrcb(visible), coefficients), logits=logits)
 
     def decide(
         self, infrared: Tensor, visible: Tensor, guide: Tensor | None = None, *, interaction: bool = True
@@ -158,6 +160,10 @@ class SegMiF(nn.Module):
         if self.head is None:
             return coefficients, None
         return coefficients, self.head([*stages, features if interaction else features.detach()])
+
+    def _blended(self, infrared: Tensor, ycrcb: Tensor, coefficients: Tensor) -> SegMiFOutput:
+        output = self._fused(blend(infrared, ycrcb[:, :1], coefficients), ycrcb)
+        return replace(output, coefficients=coefficients)
 
     def _fused(self, fused_luma: Tensor, ycrcb: Tensor) -> SegMiFOutput:
         """A fused luma in the colours of the visible picture."""

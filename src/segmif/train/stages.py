@@ -27,6 +27,7 @@ from segmif.losses import (
     mutual_information_loss,
     segmentation_loss,
     source_ssim_loss,
+    total_variation_loss,
     vif_loss,
 )
 from segmif.models import SegMiF, SegMiFConfig, SegMiFOutput
@@ -76,7 +77,7 @@ def fusion_stage(
     network.fusion.train()
     judged = round_number > 1 and recipe.interaction
     output = both(network, batch, recipe) if judged else fuse(network, batch, recipe)
-    fusion = _fusion_loss(output.fused_luma, batch, recipe, first=round_number == 1)
+    fusion = _fusion_loss(output, batch, recipe, first=round_number == 1)
     if output.logits is None:
         return {"loss": fusion, "fusion": fusion}
     segmentation = _segmentation_loss(output.logits, batch, recipe, teacher)
@@ -118,7 +119,7 @@ def joint_stage(
     """Train both networks in one optimisation."""
     network.train()
     output = both(network, batch, recipe)
-    fusion = _fusion_loss(output.fused_luma, batch, recipe, first=False)
+    fusion = _fusion_loss(output, batch, recipe, first=False)
     assert output.logits is not None
     segmentation = _segmentation_loss(output.logits, batch, recipe, teacher)
     return _combined(fusion, segmentation, recipe, recipe.loss.joint_factor, weights)
@@ -187,9 +188,9 @@ def maximum(batch: Batch) -> Tensor:
     return ycrcb_to_rgb(torch.cat((brightest, ycrcb[:, 1:]), dim=1)).clamp(0, 1)
 
 
-def _fusion_loss(fused_luma: Tensor, batch: Batch, recipe: Recipe, *, first: bool) -> Tensor:
+def _fusion_loss(output: SegMiFOutput, batch: Batch, recipe: Recipe, *, first: bool) -> Tensor:
     """The weighted sum of the fusion terms the recipe names."""
-    factors = recipe.loss
+    factors, fused_luma = recipe.loss, output.fused_luma
     total = fused_luma.new_zeros((), dtype=torch.float32)
     if factors.target:
         assert batch.target is not None
@@ -208,6 +209,8 @@ def _fusion_loss(fused_luma: Tensor, batch: Batch, recipe: Recipe, *, first: boo
     ):
         if factor:
             total = total + factor * loss(fused_luma, batch.infrared, visible_luma)
+    if factors.smooth and output.coefficients is not None:
+        total = total + factors.smooth * total_variation_loss(output.coefficients)
     return total
 
 
