@@ -306,7 +306,7 @@ def test_the_constant_of_the_blend_takes_up_the_broad_brightness_of_the_darker_s
         [torch.stack([darker[y : y + 4, x : x + 4].mean() for x in range(0, 90, 4)]) for y in range(0, 61, 4)]
     )
     for _ in range(2):
-        near = lambda k, n: slice(max(k - 4, 0), min(k + 5, n))  # noqa: E731
+        near = lambda k, n: slice(max(k - 2, 0), min(k + 3, n))  # noqa: E731
         cells = torch.stack(
             [torch.stack([cells[near(y, 16), near(x, 23)].mean() for x in range(23)]) for y in range(16)]
         )

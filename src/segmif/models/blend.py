@@ -27,7 +27,7 @@ BASES = 6
 _DETAIL_SIDE = 5
 DETAIL_MARGIN = _DETAIL_SIDE // 2
 """How far from a pixel the blend looks, once it has its coefficients."""
-_BROAD_SIDE = 9
+_BROAD_SIDE = 5
 """Of the two box filters of `broad_minimum`, in cells of stride 4."""
 
 
@@ -115,7 +115,7 @@ def with_broad_minimum(decided: Tensor, infrared: Tensor, luma: Tensor) -> Tenso
 
 
 def broad_minimum(infrared: Tensor, luma: Tensor) -> Tensor:
-    """L: the darker of both pictures (B, 1, H, W), at stride 4 and blurred by two 9×9 boxes (σ about 15 pixels)."""
+    """L: the darker of both pictures (B, 1, H, W), at stride 4 and blurred by two 5×5 boxes (σ about 8 pixels)."""
     cells = F.avg_pool2d(torch.minimum(infrared, luma), STRIDE, ceil_mode=True, count_include_pad=False)
     for _ in range(2):
         cells = F.avg_pool2d(cells, _BROAD_SIDE, stride=1, padding=_BROAD_SIDE // 2, count_include_pad=False)
