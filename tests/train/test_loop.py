@@ -168,8 +168,8 @@ def test_loss_that_is_not_a_number_names_the_batch(
 ) -> None:
     losses = loop.stage_losses
 
-    def broken(network: SegMiF, batch: loop.Batch, *rest: object) -> dict[str, torch.Tensor]:
-        values = losses(network, batch, *rest)  # type: ignore[arg-type]
+    def broken(network: SegMiF, batch: loop.Batch, *rest: object, **more: object) -> dict[str, torch.Tensor]:
+        values = losses(network, batch, *rest, **more)  # type: ignore[arg-type]
         return {name: value * float("nan") for name, value in values.items()}
 
     monkeypatch.setattr(loop, "stage_losses", broken)
@@ -192,7 +192,7 @@ def test_loss_that_is_not_a_number_names_the_batch(
 def test_out_of_memory_names_the_knob(
     tiny: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def broken(*_: object) -> dict[str, torch.Tensor]:
+    def broken(*_: object, **__: object) -> dict[str, torch.Tensor]:
         raise error
 
     monkeypatch.setattr(loop, "stage_losses", broken)
@@ -201,7 +201,7 @@ def test_out_of_memory_names_the_knob(
 
 
 def test_other_runtime_errors_pass_through(tiny: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> dict[str, torch.Tensor]:
+    def broken(*_: object, **__: object) -> dict[str, torch.Tensor]:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(loop, "stage_losses", broken)
