@@ -78,8 +78,8 @@ class BlendNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, infrared: Tensor, luma: Tensor, semantic: Sequence[Tensor] = ()) -> Tensor:
-        """Infrared and luma (B, 1, H, W) in [0, 1], semantic maps of any size, to unclamped luma (B, 1, H, W)."""
-        return blend(infrared, luma, self.coefficients(self.features(infrared, luma, semantic), infrared, luma))
+        """Infrared and luma (B, 1, H, W) in [0, 1], semantic maps of any size, to the coefficients of their blend."""
+        return self.coefficients(self.features(infrared, luma, semantic), infrared, luma)
 
     def features(self, infrared: Tensor, luma: Tensor, semantic: Sequence[Tensor] = ()) -> Tensor:
         """What both modalities and the semantics say of every place, (B, C, h, w); the segmentation reads it too."""

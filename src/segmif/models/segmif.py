@@ -117,8 +117,7 @@ class SegMiF(nn.Module):
         if isinstance(self.fusion, BlendNetwork):
             if self.config.attention != "none":
                 semantic = self._pair_features(infrared, ycrcb, guide, stages=2)
-            features = self.fusion.features(infrared, luma, self._semantic(semantic))
-            return self._blended(infrared, ycrcb, self.fusion.coefficients(features, infrared, luma))
+            return self._blended(infrared, ycrcb, self.fusion(infrared, luma, self._semantic(semantic)))
         if self.config.attention != "none":
             guide = self._default_guide(infrared, luma) if guide is None else guide
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.detach_semantic):

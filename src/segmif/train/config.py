@@ -136,7 +136,7 @@ class Recipe:
     `start` names weights to begin from: a folder, a Hub id, a shipped model; "" begins at random. The architecture is
     then theirs; with `map_classes` the head is carried over to the recipe's label set by the names of the classes,
     `class_map` adding (theirs, ours). `encoder_start` names weights of the encoder alone. `teacher` names weights with
-    the same classes whose logits are learnt beside the labels, on every pair of a segmentation or joint stage.
+    the same classes whose logits are learnt wherever labels are, on every pair, also on those without labels.
     `rounds` counts (fusion, segmentation) rounds; `first_fusion` is the fusion stage of round 1, which has no
     segmentation in its loss, `fusion` that of the later ones; `segmentation_first` comes before the rounds, `joint`,
     which trains both networks at once, after them, and `last_fusion`, a fusion stage that the segmentation network

@@ -6,7 +6,6 @@ the fusion network, segmentation the encoder and head, joint training both (SegM
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -60,8 +59,9 @@ def stage_losses(
     """
     if phase.kind == "segmentation":
         return segmentation_stage(network, batch, recipe, phase.round, teacher)
-    stage: Callable[..., Losses] = fusion_stage if phase.kind == "fusion" else joint_stage
-    return stage(network, batch, recipe, phase.round, weights, teacher)
+    if phase.kind == "fusion":
+        return fusion_stage(network, batch, recipe, phase.round, weights, teacher)
+    return joint_stage(network, batch, recipe, weights, teacher)
 
 
 def fusion_stage(
@@ -70,7 +70,7 @@ def fusion_stage(
     recipe: Recipe,
     round_number: int,
     weights: tuple[float, float],
-    teacher: SegMiF | None = None,
+    teacher: SegMiF | None,
 ) -> Losses:
     """Train the fusion network; from round 2 on the segmentation network, which does not learn now, judges too."""
     network.eval()
@@ -85,7 +85,7 @@ def fusion_stage(
 
 
 def segmentation_stage(
-    network: SegMiF, batch: Batch, recipe: Recipe, round_number: int, teacher: SegMiF | None = None
+    network: SegMiF, batch: Batch, recipe: Recipe, round_number: int, teacher: SegMiF | None
 ) -> Losses:
     """Train encoder and head on pictures the fusion network makes but does not learn from.
 
@@ -109,12 +109,7 @@ def segmentation_stage(
 
 
 def joint_stage(
-    network: SegMiF,
-    batch: Batch,
-    recipe: Recipe,
-    round_number: int,
-    weights: tuple[float, float],
-    teacher: SegMiF | None = None,
+    network: SegMiF, batch: Batch, recipe: Recipe, weights: tuple[float, float], teacher: SegMiF | None
 ) -> Losses:
     """Train both networks in one optimisation."""
     network.train()
