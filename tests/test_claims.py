@@ -46,15 +46,14 @@ def test_a_claim_ends_with_its_process_though_a_fork_of_it_lives_on(tmp_path: Pa
         import os, sys, time
         from segmif.claims import claim
         with claim(sys.argv[1]):
-            child = os.fork()
-            if child:
-                print(child, flush=True)
-                os.kill(os.getpid(), 9)
+            if os.fork() == 0:
+                print(os.getpid(), flush=True)  # by the child: it runs now, and has had its time to let go
             time.sleep(60)
     """)
     with subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())  # not all of it: the fork holds the pipe open
+        parent.kill()
         parent.wait()
     try:
         os.kill(child, 0)  # it lives
