@@ -26,6 +26,12 @@ def _gamma(image: Picture, exponent: float) -> Picture:
     return np.asarray(cv2.pow(np.clip(image, 0, 1), exponent), np.float32)
 
 
+def _smooth(random: Random, size: tuple[int, int], deviation: float) -> Picture:
+    """(H, W) of that standard deviation, which changes slowly from place to place."""
+    coarse = np.float32(deviation) * random.standard_normal((3, 4), dtype=np.float32)
+    return np.asarray(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+
+
 def photometric_visible(image: Picture, random: Random) -> Picture:
     """A little of brightness, contrast, saturation, gamma and white balance."""
     gain = random.uniform(0.9, 1.1, 3).astype(np.float32) * np.float32(random.uniform(0.7, 1.3))
@@ -42,14 +48,27 @@ def photometric_infrared(image: Picture, random: Random) -> Picture:
     return image * np.float32(random.uniform(0.5, 1.1)) + np.float32(random.uniform(-0.05, 0.1))
 
 
-def night(image: Picture, random: Random) -> Picture:
-    """Little light: dark, pale, tinted by street lamps, noisy; the brightest spots may go on shining."""
+def night(image: Picture, random: Random, sky: npt.NDArray[np.bool_] | None = None) -> Picture:
+    """Little light: dark, pale, tinted by street lamps, here more and there less, noisy; the brightest spots may shine.
+
+    Args:
+        image: (H, W, 3) RGB.
+        random: where all numbers come from.
+        sky: (H, W), where the sky is known to be. By day it is the brightest, at night mostly the darkest part: a
+            picture of day that was only darkened would teach that the brightest part of a dark picture is the sky.
+    """
     exposure = np.float32(np.exp(random.uniform(np.log(0.04), np.log(0.4))))
     grey = _grey(image)
     pale = grey + (image - grey) * np.float32(random.uniform(0.2, 0.8))
     tint = np.asarray((random.uniform(1.0, 1.2), 1.0, random.uniform(0.6, 1.1)), np.float32)
     dark = exposure * tint * _gamma(pale, random.uniform(1.0, 2.0))
+    dark *= np.exp(_smooth(random, image.shape[:2], random.uniform(0.0, 0.8)))[..., None]
     lamps = np.clip((grey - 0.93) / 0.07, 0, 1) * np.float32(random.uniform(0.0, 0.8))
+    glow = np.float32(random.uniform(0.0, 0.08)) if random.random() < 0.9 else np.float32(1)
+    if sky is not None:
+        covered = cv2.GaussianBlur(sky.astype(np.float32), (0, 0), 1.0)[..., None]
+        dark *= 1 - (1 - glow) * covered
+        lamps *= 1 - cv2.dilate(covered, np.ones((15, 15)))[..., None]  # no gap between leaves is a lamp
     return visible_noise(dark * (1 - lamps) + image * lamps, random)
 
 
@@ -101,8 +120,7 @@ def thermal_noise(image: Picture, random: Random) -> Picture:
     if random.random() < 0.5:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(random.uniform(0.4, 1.5))), np.float32)
     columns = np.float32(random.uniform(0, 0.02)) * random.standard_normal(width, dtype=np.float32)
-    coarse = np.float32(random.uniform(0, 0.05)) * random.standard_normal((3, 4), dtype=np.float32)
-    shading = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+    shading = _smooth(random, (height, width), random.uniform(0, 0.05))
     pixels = np.float32(random.uniform(0, 0.03)) * random.standard_normal(image.shape, dtype=np.float32)
     return image + columns + shading + pixels
 

@@ -29,6 +29,8 @@ from segmif.io import Band, to_unit
 from segmif.labelsets import IGNORE
 
 Picture = npt.NDArray[np.float32]
+_BORDER = 15
+"""Pixels that labels leave open around the sky, twice and one more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +123,16 @@ def to_tensors(sample: PairSample) -> TensorSample:
     return _tensors(sample, _viewed(sample, whole_view(sample.size)), sample.boxes, [])
 
 
-def transform(sample: PairSample, config: TransformConfig, random: np.random.Generator) -> TensorSample:
+def transform(
+    sample: PairSample, config: TransformConfig, random: np.random.Generator, *, sky: int | None = None
+) -> TensorSample:
     """A random view of a sample, see `TransformConfig`.
+
+    Args:
+        sample: pictures and what is known of them.
+        config: what may happen, how often.
+        random: where all numbers come from.
+        sky: id of the class that is black at night, if the labels have one.
 
     Raises:
         InputError: the crop exceeds the picture even at the largest zoom.
@@ -130,7 +140,7 @@ def transform(sample: PairSample, config: TransformConfig, random: np.random.Gen
     focus = _focus(sample, random) if random.random() < config.balance else None
     view = draw_view(sample.size, config.crop, scale=config.scale, flip=config.flip, random=random, focus=focus)
     pictures = _viewed(sample, view)
-    done = _visible_effects(pictures, config, random) + _infrared_effects(pictures, config, random)
+    done = _visible_effects(pictures, config, random, sky) + _infrared_effects(pictures, config, random)
     if random.random() < config.drop:
         band = "infrared" if random.random() < 0.5 else "visible"
         pictures[band] = effects.blank(pictures[band], random)
@@ -166,23 +176,30 @@ def _viewed(sample: PairSample, view: View) -> dict[str, Any]:
     return pictures
 
 
-_VISIBLE: tuple[tuple[str, Callable[[Picture, np.random.Generator], Picture]], ...] = (
-    ("photometric_visible", effects.photometric_visible),
-    ("fog", effects.fog),
-    ("rain", effects.rain),
-    ("night", effects.night),
-    ("glare", effects.glare),
-    ("noise", effects.visible_noise),
-)
-
-
-def _visible_effects(pictures: dict[str, Any], config: TransformConfig, random: np.random.Generator) -> list[str]:
+def _visible_effects(
+    pictures: dict[str, Any], config: TransformConfig, random: np.random.Generator, sky: int | None
+) -> list[str]:
+    dark = None if sky is None or "labels" not in pictures else _sky_of(pictures["labels"], sky)
+    steps: tuple[tuple[str, Callable[[Picture, np.random.Generator], Picture]], ...] = (
+        ("photometric_visible", effects.photometric_visible),
+        ("fog", effects.fog),
+        ("rain", effects.rain),
+        ("night", lambda picture, random: effects.night(picture, random, dark)),
+        ("glare", effects.glare),
+        ("noise", effects.visible_noise),
+    )
     done = []
-    for name, effect in _VISIBLE:
+    for name, effect in steps:
         if random.random() < getattr(config, name):
             pictures["visible"] = np.clip(effect(pictures["visible"], random), 0, 1)
             done.append(name)
     return done
+
+
+def _sky_of(labels: npt.NDArray[np.int64], sky: int) -> npt.NDArray[np.bool_]:
+    """(H, W), the sky with its border, which labels leave open and which would go on shining."""
+    grown = cv2.dilate((labels == sky).astype(np.uint8), np.ones((_BORDER, _BORDER), np.uint8))
+    return np.asarray((grown > 0) & ((labels == sky) | (labels == IGNORE)))
 
 
 def _infrared_effects(pictures: dict[str, Any], config: TransformConfig, random: np.random.Generator) -> list[str]:

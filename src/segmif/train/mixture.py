@@ -126,6 +126,8 @@ class _Positions(Dataset[Item | InputError]):
         self._sources = mixture.taking_part(phase)
         self._phase, self._seed = phase, mixture.recipe.seed
         self._with_target = needs_target(mixture.recipe, phase)
+        classes = mixture.recipe.model.label_set
+        self._sky = classes.classes.index("sky") if classes is not None and "sky" in classes.classes else None
         stage = phase.stage
         together = stage.batch * workers.count
         self._order = draw_positions(
@@ -150,7 +152,7 @@ class _Positions(Dataset[Item | InputError]):
         random = np.random.default_rng(fold_seed(self._seed, "augment", self._phase.index, number))
         source, index = (int(value) for value in self._order[number])
         sample, weight = self._sources[source].sample(index, random, with_target=self._with_target)
-        tensors = transform(sample, self._phase.stage.augment, random)
+        tensors = transform(sample, self._phase.stage.augment, random, sky=self._sky)
         if self._with_target and (tensors.target is None or tensors.meta["effects"]):
             tensors = replace(tensors, target=_target_of(tensors))
         return replace(tensors, name=f"{self._sources[source].source.dataset}/{sample.name}"), weight
