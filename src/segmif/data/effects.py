@@ -49,7 +49,7 @@ def photometric_infrared(image: Picture, random: Random) -> Picture:
 
 
 def night(image: Picture, random: Random, sky: npt.NDArray[np.bool_] | None = None) -> Picture:
-    """Little light: dark, pale, tinted by street lamps, here more and there less, noisy; the brightest spots may shine.
+    """Little light: dark, pale, tinted by street lamps, less of it higher up, noisy; the brightest spots may shine.
 
     Args:
         image: (H, W, 3) RGB.
@@ -62,7 +62,9 @@ def night(image: Picture, random: Random, sky: npt.NDArray[np.bool_] | None = No
     pale = grey + (image - grey) * np.float32(random.uniform(0.2, 0.8))
     tint = np.asarray((random.uniform(1.0, 1.2), 1.0, random.uniform(0.6, 1.1)), np.float32)
     dark = exposure * tint * _gamma(pale, random.uniform(1.0, 2.0))
-    dark *= np.exp(_smooth(random, image.shape[:2], random.uniform(0.0, 0.8)))[..., None]
+    height = np.linspace(1, 0, image.shape[0], dtype=np.float32)[:, None]  # tree tops end up as black as the sky
+    light = _smooth(random, image.shape[:2], random.uniform(0.0, 0.8)) - np.float32(random.uniform(0.0, 4.0)) * height
+    dark *= np.exp(light)[..., None]
     lamps = np.clip((grey - 0.93) / 0.07, 0, 1) * np.float32(random.uniform(0.0, 0.8))
     glow = np.float32(random.uniform(0.0, 0.08)) if random.random() < 0.9 else np.float32(1)
     if sky is not None:
