@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from segmif.checks import InputError
 from segmif.data import effects
 from segmif.data.base import Boxes, PairDataset, PairSample
+from segmif.data.cutouts import Cutouts, paste
 from segmif.data.geometry import View, draw_view, rare_pixel, shifted, whole_view
 from segmif.data.parallel import clean_processes
 from segmif.io import Band, to_unit
@@ -43,6 +44,7 @@ class TransformConfig:
     Infrared only: `photometric_infrared`, `thermal_noise`; `misalign` moves it against the visible by up to
     `misalign_pixels` (labels follow the visible).
     `drop`: one of the two cameras fails.
+    `paste`: an object of a rare class is put into the view (where the data has such, see `segmif.data.cutouts`).
     """
 
     crop: int = 320
@@ -60,6 +62,7 @@ class TransformConfig:
     misalign: float = 0.0
     misalign_pixels: float = 4.0
     drop: float = 0.0
+    paste: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -124,7 +127,12 @@ def to_tensors(sample: PairSample) -> TensorSample:
 
 
 def transform(
-    sample: PairSample, config: TransformConfig, random: np.random.Generator, *, sky: int | None = None
+    sample: PairSample,
+    config: TransformConfig,
+    random: np.random.Generator,
+    *,
+    sky: int | None = None,
+    cutouts: Cutouts | None = None,
 ) -> TensorSample:
     """A random view of a sample, see `TransformConfig`.
 
@@ -133,6 +141,7 @@ def transform(
         config: what may happen, how often.
         random: where all numbers come from.
         sky: id of the class that is black at night, if the labels have one.
+        cutouts: what `config.paste` pastes into samples with labels.
 
     Raises:
         InputError: the crop exceeds the picture even at the largest zoom.
@@ -140,7 +149,10 @@ def transform(
     focus = _focus(sample, random) if random.random() < config.balance else None
     view = draw_view(sample.size, config.crop, scale=config.scale, flip=config.flip, random=random, focus=focus)
     pictures = _viewed(sample, view)
-    done = _visible_effects(pictures, config, random, sky) + _infrared_effects(pictures, config, random)
+    done = []
+    if cutouts and "labels" in pictures and random.random() < config.paste:
+        done += ["paste"] if paste(pictures, cutouts.draw(random), random) else []
+    done += _visible_effects(pictures, config, random, sky) + _infrared_effects(pictures, config, random)
     if random.random() < config.drop:
         band = "infrared" if random.random() < 0.5 else "visible"
         pictures[band] = effects.blank(pictures[band], random)

@@ -49,7 +49,7 @@ class DataConfig:
 
     `validation` pairs choose checkpoints and must not be a test split; `fusion_validation` pairs give the fusion
     panel (empty: the same pairs). `scored_classes` are the classes of the mean IoU that selects (empty: all present).
-    `cache` keeps fusion targets between runs.
+    `cache` keeps fusion targets between runs. `paste` names the classes whose objects `augment.paste` pastes.
     """
 
     root: str = "data"
@@ -60,6 +60,7 @@ class DataConfig:
     validation_limit: int = 0
     remap: tuple[tuple[int, int], ...] = ()
     cache: str = ""
+    paste: tuple[str, ...] = ()
     workers: int = 1
 
 

@@ -20,12 +20,13 @@ from torch.utils.data import DataLoader, Dataset
 from segmif.checks import InputError
 from segmif.claims import claim
 from segmif.color import luma
+from segmif.data.cutouts import Cutouts
 from segmif.data.transforms import TensorSample, collate, transform
 from segmif.guide import vsm_wls
 from segmif.train.config import Phase, Recipe
 from segmif.train.distributed import Workers
 from segmif.train.schedule import draw_positions, fold_seed
-from segmif.train.sources import OpenSource, needs_target, target_store
+from segmif.train.sources import OpenSource, collect_cutouts, needs_target, target_store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class Mixture:
             raise InputError(f"recipe {recipe.name!r} names no data sources: it has nothing to train on")
         self.recipe = recipe
         self.sources = [OpenSource(source, recipe) for source in recipe.data.sources]
+        self._cutouts: Cutouts | None = None
 
     def batches(self, phase: Phase, workers: Workers, *, start: int = 0) -> Iterator[Batch]:
         """The batches of this process from optimiser step `start` of the phase to its end.
@@ -97,6 +99,7 @@ class Mixture:
         """
         for phase in phases:
             self.taking_part(phase)
+            self.cutouts(phase)
         targets = target_store(self.recipe.data)
         with claim(targets.folder, shared=True) if self._needs_targets(phases) else nullcontext():
             for source in self.sources:
@@ -104,6 +107,18 @@ class Mixture:
                 if used:
                     say(f"reading {len(source)} pairs of {source.source.dataset} {source.source.split}")
                     source.check(used, with_target=self._needs_targets(used))
+
+    def cutouts(self, phase: Phase) -> Cutouts | None:
+        """What the views of this phase may have pasted into them; read once.
+
+        Raises:
+            InputError: a class to paste that the model does not have, or no such object in the training pairs.
+        """
+        if phase.stage.augment.paste == 0 or not self.recipe.data.paste:
+            return None
+        if self._cutouts is None:
+            self._cutouts = collect_cutouts(self.sources, self.recipe)
+        return self._cutouts
 
     def _needs_targets(self, phases: Sequence[Phase]) -> bool:
         return any(needs_target(self.recipe, phase) for phase in phases)
@@ -126,6 +141,7 @@ class _Positions(Dataset[Item | InputError]):
         self._sources = mixture.taking_part(phase)
         self._phase, self._seed = phase, mixture.recipe.seed
         self._with_target = needs_target(mixture.recipe, phase)
+        self._cutouts = mixture.cutouts(phase)
         classes = mixture.recipe.model.label_set
         self._sky = classes.classes.index("sky") if classes is not None and "sky" in classes.classes else None
         stage = phase.stage
@@ -152,7 +168,7 @@ class _Positions(Dataset[Item | InputError]):
         random = np.random.default_rng(fold_seed(self._seed, "augment", self._phase.index, number))
         source, index = (int(value) for value in self._order[number])
         sample, weight = self._sources[source].sample(index, random, with_target=self._with_target)
-        tensors = transform(sample, self._phase.stage.augment, random, sky=self._sky)
+        tensors = transform(sample, self._phase.stage.augment, random, sky=self._sky, cutouts=self._cutouts)
         if self._with_target and (tensors.target is None or tensors.meta["effects"]):
             tensors = replace(tensors, target=_target_of(tensors))
         return replace(tensors, name=f"{self._sources[source].source.dataset}/{sample.name}"), weight

@@ -117,7 +117,7 @@ def seeing(crop: int) -> TransformConfig:
     Infrared pictures are darkened hard and often: RoadScene's are bright, those of other cameras nearly black.
     """
     views = replace(blinded(crop), scale=(0.6, 2.0), photometric_infrared=0.8, night=0.35, glare=0.1)
-    return replace(views, misalign=0.3, drop=0.03)
+    return replace(views, misalign=0.3, drop=0.03, paste=0.2)
 
 
 def _with_synthetic() -> DataConfig:
@@ -125,7 +125,7 @@ def _with_synthetic() -> DataConfig:
 
     ``segmif data make-synthetic ROOT/synthetic -n 400 --size 480x360 --test-share 0``, ``… ROOT/trucks -n 200 --seed
     50000 --having truck:0.1 --having bus:0.2`` and ``… ROOT/lorries -n 50 --seed 90000 --having truck:0.25``, of the
-    same size. CamVid counts little: its cars include lorries.
+    same size. CamVid counts little: its cars include lorries. Trucks and buses are also pasted into other pairs.
     """
     real = real_pairs()
     others = tuple(source for source in real.sources if source.dataset != "camvid")
@@ -137,7 +137,7 @@ def _with_synthetic() -> DataConfig:
         Source(dataset="fmb", folder="trucks", weight=0.4, hand_weight=0.7, stages=for_labels),
         Source(dataset="fmb", folder="lorries", weight=0.5, hand_weight=0.7, stages=for_labels),
     )
-    return replace(real, sources=(*others, *more))
+    return replace(real, sources=(*others, *more), paste=("truck", "bus"))
 
 
 def segmif_b0() -> Recipe:

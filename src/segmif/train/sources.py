@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from segmif.checks import InputError
+from segmif.checks import InputError, unknown
 from segmif.color import luma
 from segmif.data import PairDataset, PairSample, open_dataset
+from segmif.data.cutouts import Cutout, Cutouts, cut_out
 from segmif.data.targets import TargetStore
 from segmif.guide import vsm_wls
 from segmif.io import to_unit
 from segmif.labelsets import IGNORE
 from segmif.train.config import DataConfig, Phase, Recipe, Source, option_of
 from segmif.train.pretext import simulate_infrared
+
+_MOST_CUTOUTS = 40
+"""Objects that are kept of a source, the largest ones."""
 
 
 class OpenSource:
@@ -45,6 +49,15 @@ class OpenSource:
         elif with_target:
             sample = replace(sample, target=stored_target(sample, self._targets))
         return self._labelled(sample)
+
+    def cutouts(self, classes: Sequence[int]) -> tuple[Cutout, ...]:
+        """The largest objects of some classes; none of visible-only samples, which have no infrared of them."""
+        found: list[Cutout] = []
+        for index in self._kept:
+            sample = self.samples[index]
+            if sample.meta.get("infrared") != "simulated" and self._labelled(sample)[1] > 0:
+                found += cut_out(self._labelled(sample)[0], classes)
+        return tuple(sorted(found, key=lambda one: -one.mask.sum())[:_MOST_CUTOUTS])
 
     def check(self, phases: Sequence[Phase], *, with_target: bool) -> None:
         """Read every sample as the phases will; see `Mixture.prepare` for the errors."""
@@ -79,6 +92,27 @@ class OpenSource:
                 f"model has {self._classes} classes: choose a model with more, or map the id with --data.remap"
             )
         return replace(sample, labels=labels), weight
+
+
+def collect_cutouts(sources: Sequence[OpenSource], recipe: Recipe) -> Cutouts:
+    """The objects of the classes `data.paste` in all sources with infrared, of each source at most `_MOST_CUTOUTS`.
+
+    Raises:
+        InputError: a class the model does not have, or no such object anywhere.
+    """
+    names = recipe.model.label_set.classes if recipe.model.label_set is not None else ()
+    for name in recipe.data.paste:
+        if name not in names:
+            raise unknown("class to paste", name, names)
+    classes = [names.index(name) for name in recipe.data.paste]
+    found = [(source.cutouts(classes), source.source.weight) for source in sources if source.source.weight > 0]
+    found = [(group, weight) for group, weight in found if group]
+    if not found:
+        raise InputError(
+            f"no training pair shows {' or '.join(recipe.data.paste)} large enough to paste: leave out --data.paste"
+        )
+    groups, weights = zip(*found, strict=True)
+    return Cutouts(tuple(groups), tuple(weights))
 
 
 def open_source(source: Source, data: DataConfig) -> tuple[PairDataset, list[int]]:
