@@ -261,6 +261,37 @@ def test_what_each_effect_does() -> None:
         assert np.isfinite(result).all()
 
 
+def test_the_sky_of_a_night_is_black_as_far_as_labels_show_it() -> None:
+    image = np.full((60, 80, 3), 0.98, np.float32)
+    image[30:] = 0.5
+    sky = np.zeros((60, 80), bool)
+    sky[:30] = True
+    nights = [effects.night(image, np.random.default_rng(seed), sky) for seed in range(24)]
+    black = [night[:28].mean() < 0.3 * night[32:].mean() for night in nights]
+    assert 16 < sum(black) < 24  # some skies are lit by the town
+    unknown = [effects.night(image, np.random.default_rng(seed)) for seed in range(24)]
+    assert np.mean([night[:28].mean() for night in unknown]) > 2 * np.mean([night[:28].mean() for night in nights])
+
+
+def test_the_class_of_the_sky_is_what_gets_black_with_its_border() -> None:
+    pair = sample()
+    labels = np.full(pair.size, 7, np.uint8)
+    labels[20:24] = 255
+    labels[24:] = 1
+    bright = np.full_like(pair.visible, 230)
+    config = replace(GEOMETRY, crop=48, scale=(1, 1), flip=0, night=1)
+    at_night = replace(pair, visible=bright, labels=labels)
+    darker = 0
+    for seed in range(12):
+        known = transform(at_night, config, np.random.default_rng(seed), sky=7)
+        other = transform(at_night, config, np.random.default_rng(seed), sky=8)
+        assert known.labels is not None
+        up = (known.labels == 7) | (known.labels == 255)
+        torch.testing.assert_close(known.visible[:, 30:], other.visible[:, 30:])  # below nothing changes
+        darker += int(known.visible[:, up].mean() < 0.8 * other.visible[:, up].mean())
+    assert darker >= 9
+
+
 def test_sixteen_bit_infrared_is_scaled_by_the_whole_picture() -> None:
     thermal = np.full((48, 64), 20000, np.uint16)
     thermal[:, 32:] = 21000

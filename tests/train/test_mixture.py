@@ -164,6 +164,36 @@ def test_stage_without_a_source_and_recipe_without_data(tiny: MakeRecipe, folder
         Mixture(replace(recipe, data=replace(recipe.data, sources=())))
 
 
+def test_objects_to_paste_are_collected_from_pairs_with_infrared(tiny: MakeRecipe, tmp_path: Path) -> None:
+    labels = np.ones((60, 80), np.uint8)
+    labels[:, 30:] = 10
+    image = RANDOM.integers(0, 255, (60, 80, 3), np.uint8)
+    write_image(tmp_path / "own" / "visible" / "a.png", image)
+    write_image(tmp_path / "own" / "infrared" / "a.png", image[..., 0])
+    write_labels(tmp_path / "own" / "label" / "a.png", labels, FMB.palette)
+    recipe = _own(tiny, tmp_path, paste=("truck", "bus"))
+    mixture = Mixture(recipe)
+    phase = _phase(recipe, augment=replace(clean(32), paste=1.0))
+    cutouts = mixture.cutouts(phase)
+    assert cutouts is not None
+    assert [[one.mask.shape for one in group] for group in cutouts.groups] == [[(60, 50)]]
+    mixture.prepare([phase], lambda text: None)
+    for batch in mixture.batches(phase, Workers()):
+        assert set(batch.labels.unique().tolist()) <= {1, 10, 255}
+    assert mixture.cutouts(_phase(recipe)) is None
+    assert Mixture(_own(tiny, tmp_path)).cutouts(phase) is None
+
+
+def test_what_cannot_be_pasted_is_said_before_the_first_step(tiny: MakeRecipe, folder: Path) -> None:
+    recipe = _own(tiny, folder, paste=("car",))
+    phase = _phase(recipe, augment=replace(clean(32), paste=0.5))
+    with pytest.raises(InputError, match="no training pair shows car large enough to paste"):
+        Mixture(recipe).prepare([phase], lambda text: None)
+    misspelt = _own(tiny, folder, paste=("trukc",))
+    with pytest.raises(InputError, match=r"class to paste 'trukc'.*truck"):
+        Mixture(misspelt).prepare([phase], lambda text: None)
+
+
 def test_data_root_that_is_not_there(tiny: MakeRecipe, folder: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere: no such folder; say where the data sets are with --data\.root"):
         Mixture(_own(tiny, folder, root=str(folder / "nowhere")))
