@@ -74,7 +74,7 @@ def paste(pictures: dict[str, Any], cutout: Cutout, random: np.random.Generator)
 
     Args:
         pictures: `infrared` (H, W) and `visible` (H, W, 3) float32 in [0, 1], `labels` (H, W) ids.
-        cutout: the object; it is mirrored, stretched, scaled to 0.4 to 1.8 of the view's width, recoloured and painted
+        cutout: the object; it is mirrored, stretched, scaled to 0.4 to 2.4 of the view's width, recoloured and painted
             upon at random. Its lower edge lies in the lower half of the view or below it.
         random: where all numbers come from.
 
@@ -82,7 +82,7 @@ def paste(pictures: dict[str, Any], cutout: Cutout, random: np.random.Generator)
         Whether enough of it fell into the view; if not, nothing was changed.
     """
     height, width = pictures["labels"].shape
-    wide = min(width * float(np.exp(random.uniform(np.log(0.4), np.log(1.8)))), _LARGEST * cutout.mask.shape[1])
+    wide = min(width * float(np.exp(random.uniform(np.log(0.4), np.log(2.4)))), _LARGEST * cutout.mask.shape[1])
     tall = wide * cutout.mask.shape[0] / cutout.mask.shape[1] * float(np.exp(random.uniform(-0.7, 0.4)))
     left = random.uniform(-0.2, 1.2) * width - wide / 2
     top = random.uniform(0.5, 1.15) * height - tall

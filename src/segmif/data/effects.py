@@ -45,7 +45,9 @@ def photometric_infrared(image: Picture, random: Random) -> Picture:
     image = _gamma(image, float(np.exp(random.uniform(-0.4, 1.0))))
     mean = np.float32(image.mean())
     image = (image - mean) * np.float32(random.uniform(0.6, 1.3)) + mean
-    return image * np.float32(random.uniform(0.5, 1.1)) + np.float32(random.uniform(-0.05, 0.1))
+    image = image * np.float32(random.uniform(0.5, 1.1)) + np.float32(random.uniform(-0.05, 0.1))
+    darkness = np.float32(np.exp(random.uniform(np.log(0.08), 0)))
+    return image * darkness if random.random() < 0.4 else image
 
 
 def night(image: Picture, random: Random, sky: npt.NDArray[np.bool_] | None = None) -> Picture:
@@ -71,7 +73,15 @@ def night(image: Picture, random: Random, sky: npt.NDArray[np.bool_] | None = No
         covered = cv2.GaussianBlur(sky.astype(np.float32), (0, 0), 1.0)[..., None]
         dark *= 1 - (1 - glow) * covered
         lamps *= 1 - cv2.dilate(covered, np.ones((15, 15)))[..., None]  # no gap between leaves is a lamp
-    return visible_noise(dark * (1 - lamps) + image * lamps, random)
+    return _developed(visible_noise(dark * (1 - lamps) + image * lamps, random), random)
+
+
+def _developed(image: Picture, random: Random) -> Picture:
+    """What a camera makes of a dark picture: often smoothed until no noise is left, black a little grey, 8 bits."""
+    smoothness, black = random.uniform(0.8, 2.5), np.float32(random.uniform(0.0, 0.03))
+    if random.random() < 0.6:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), smoothness), np.float32)
+    return np.rint(np.clip(black + (1 - black) * image, 0, 1) * 255) / np.float32(255)
 
 
 def visible_noise(image: Picture, random: Random) -> Picture:
