@@ -81,7 +81,7 @@ def _developed(image: Picture, random: Random) -> Picture:
     smoothness, black = random.uniform(0.8, 2.5), np.float32(random.uniform(0.0, 0.03))
     if random.random() < 0.6:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), smoothness), np.float32)
-    return np.rint(np.clip(black + (1 - black) * image, 0, 1) * 255) / np.float32(255)
+    return np.asarray(np.rint(np.clip(black + (1 - black) * image, 0, 1) * 255) / np.float32(255), np.float32)
 
 
 def visible_noise(image: Picture, random: Random) -> Picture:
