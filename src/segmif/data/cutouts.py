@@ -104,10 +104,9 @@ def paste(pictures: dict[str, Any], cutout: Cutout, random: np.random.Generator)
     for band, look in looks.items():
         opaque = share if band == "infrared" else share[..., None]
         pictures[band] += opaque * (np.clip(placed(look, cv2.BORDER_REPLICATE), 0, 1) - pictures[band])
-    covered = (share > 0.5).astype(np.uint8)
-    band_around = cv2.dilate(covered, np.ones((_BORDER, _BORDER), np.uint8)) > 0
-    labels = np.where(band_around, IGNORE, pictures["labels"])
-    pictures["labels"] = np.where(covered > 0, cutout.class_id, labels)
+    around = cv2.dilate(share, np.ones((_BORDER, _BORDER))) > 0
+    labels = np.where(around, IGNORE, pictures["labels"])
+    pictures["labels"] = np.where(share > 0.5, cutout.class_id, labels)
     return True
 
 
