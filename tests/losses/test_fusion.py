@@ -10,6 +10,7 @@ from segmif.checks import InputError
 from segmif.losses import (
     fusion_loss,
     fusion_loss_round1,
+    halo_loss,
     max_gradient_loss,
     max_intensity_loss,
     missing_gradient_loss,
@@ -20,7 +21,7 @@ from segmif.losses import (
 from tests.tolerances import ABSOLUTE, GOLDEN_LOSS
 
 TO_TARGET = [fusion_loss_round1, fusion_loss]
-TO_SOURCES = [max_intensity_loss, max_gradient_loss, missing_gradient_loss, source_ssim_loss]
+TO_SOURCES = [max_intensity_loss, max_gradient_loss, missing_gradient_loss, source_ssim_loss, halo_loss]
 SIZES = [(1, 1), (5, 3), (17, 32), (33, 29)]
 
 
@@ -46,6 +47,20 @@ def reference_ssim(first: np.ndarray, second: np.ndarray) -> float:
     cov = mean(first * second) - mu_1 * mu_2
     numerator = (2 * mu_1 * mu_2 + 1e-4) * (2 * cov + 9e-4)
     return float(np.mean(numerator / ((mu_1**2 + mu_2**2 + 1e-4) * (var_1 + var_2 + 9e-4))))
+
+
+def reference_halo(fused: np.ndarray, infrared: np.ndarray, visible: np.ndarray, side: int) -> float:
+    """What changes between the means of neighbouring squares, more than in either source by 5 % and a grey level."""
+    rows, columns = (length // side for length in fused.shape)
+    f, a, b = (
+        image[: rows * side, : columns * side].reshape(rows, side, columns, side).mean((1, 3))
+        for image in (fused, infrared, visible)
+    )
+    total = 0.0
+    for axis in (0, 1):
+        shown = np.maximum(np.abs(np.diff(a, axis=axis)), np.abs(np.diff(b, axis=axis)))
+        total += np.maximum(np.abs(np.diff(f, axis=axis)) - 1.05 * shown - 1 / 255, 0).mean()
+    return total
 
 
 @pytest.mark.parametrize(("loss", "name"), [(fusion_loss_round1, "loss_stage1"), (fusion_loss, "loss_fusion_stage2")])
@@ -76,14 +91,15 @@ def test_source_losses_match_the_written_out_definition(size):
         missing_gradient_loss: np.maximum(edges - reference_sobel(f), 0).mean(),
         source_ssim_loss: 1 - (reference_ssim(f, a) + reference_ssim(f, b)) / 2,
     }
+    expected[halo_loss] = sum(reference_halo(f, a, b, side) for side in (4, 8, 16) if min(size) >= 2 * side)
     for loss, value in expected.items():
         assert loss(fused, infrared, visible).item() == pytest.approx(value, abs=ABSOLUTE[torch.float64])
 
 
 @pytest.mark.parametrize("loss", [*TO_TARGET, *TO_SOURCES])
 def test_gradcheck(loss):
-    others = [picture(1, 1, 7, 9, seed=seed) for seed in range(1, loss.__code__.co_argcount)]
-    fused = picture(1, 1, 7, 9).requires_grad_()
+    others = [picture(1, 1, 8, 9, seed=seed) for seed in range(1, loss.__code__.co_argcount)]
+    fused = picture(1, 1, 8, 9).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: loss(x, *others), (fused,))
 
 
@@ -95,6 +111,19 @@ def test_more_texture_than_asked_for_is_free():
     assert missing_gradient_loss(flat, infrared, visible, gain=1.5).item() == pytest.approx(1.5 * missing)
     assert missing_gradient_loss(sharp, infrared, visible) < max_gradient_loss(sharp, infrared, visible)
     assert missing_gradient_loss(3 * infrared, infrared, infrared) == 0
+
+
+def test_a_rim_in_an_even_sky_is_a_halo_and_texture_is_none():
+    sky = torch.full((1, 1, 64, 64), 0.8)
+    sky[..., 48:, :] = 0.3  # a hedge
+    fading = torch.linspace(0.5, 0, 48)[:, None].expand(48, 64)
+    rim = sky.clone()
+    rim[..., :48, :] -= fading  # darker with the distance
+    assert halo_loss(sky, sky, sky) == 0
+    assert halo_loss(0.5 * sky, sky, sky) == 0
+    assert halo_loss(rim, sky, sky) > 0.02
+    texture = sky + 0.2 * (torch.arange(64) % 2 - 0.5)
+    assert halo_loss(texture, sky, sky) == pytest.approx(0, abs=1e-6)
 
 
 @settings(max_examples=25, deadline=None)

@@ -3,6 +3,7 @@
 from segmif.losses.fusion import (
     fusion_loss,
     fusion_loss_round1,
+    halo_loss,
     max_gradient_loss,
     max_intensity_loss,
     missing_gradient_loss,
@@ -29,6 +30,7 @@ __all__ = [
     "fusion_factor",
     "fusion_loss",
     "fusion_loss_round1",
+    "halo_loss",
     "max_gradient_loss",
     "max_intensity_loss",
     "missing_gradient_loss",

@@ -16,6 +16,11 @@ from segmif.checks import InputError
 SSIM_FACTOR = 1.1
 """Factor of 1 − SSIM beside the mean squared error in `fusion_loss` (SegMiF, ICCV 2023)."""
 
+HALO_GAIN = 1.05
+HALO_FREE = 1 / 255
+"""See `halo_loss`."""
+_HALO_SIDES = (4, 8, 16)
+
 _TAPS = torch.exp(-(torch.arange(-5, 6, dtype=torch.float64) ** 2) / (2 * 1.5**2))
 _WINDOW: list[float] = (_TAPS / _TAPS.sum()).tolist()
 _C1, _C2 = 0.01**2, 0.03**2
@@ -107,6 +112,37 @@ def total_variation_loss(maps: Tensor) -> Tensor:
     """
     maps = _wide(maps)
     return maps.diff(dim=-1).abs().mean() + maps.diff(dim=-2).abs().mean()
+
+
+def halo_loss(
+    fused_luma: Tensor, infrared: Tensor, visible_luma: Tensor, *, gain: float = HALO_GAIN, free: float = HALO_FREE
+) -> Tensor:
+    """Broad changes of brightness that neither source shows.
+
+    Σₛ Σ_d mean max(0, |∂_d Fₛ| − gain · max(|∂_d Aₛ|, |∂_d Bₛ|) − free), where Xₛ are the means of s×s pixels, s being
+    4, 8 and 16, and d is rows and columns. A sky that grows darker with the distance from a tree has such changes (a
+    halo); texture, which is averaged out, has none and may be sharpened as much as one likes.
+
+    Args:
+        fused_luma: F, (B, C, H, W); sides s that do not fit in twice are left out.
+        infrared: A, same shape.
+        visible_luma: B, same shape.
+        gain: how much stronger than in the sources changes may be.
+        free: change of brightness between neighbours that is not seen.
+
+    Raises:
+        InputError: the shapes differ.
+    """
+    pictures = same_shape(fused_luma=fused_luma, infrared=infrared, visible_luma=visible_luma)
+    total = 0 * pictures[0].sum()
+    for side in _HALO_SIDES:
+        if min(pictures[0].shape[-2:]) < 2 * side:
+            break
+        fused, *sources = (F.avg_pool2d(picture, side) for picture in pictures)
+        for dim in (-2, -1):
+            shown = torch.maximum(*(source.diff(dim=dim).abs() for source in sources))
+            total = total + F.relu(fused.diff(dim=dim).abs() - gain * shown - free).mean()
+    return total
 
 
 def sobel(image: Tensor) -> Tensor:

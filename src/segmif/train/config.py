@@ -101,7 +101,8 @@ class LossConfig:
     Fusion = `target` · (the paper's loss against the VSM-WLS target) + `intensity` · max-intensity + `gradient` ·
     max-gradient + `source_ssim` · (1 − SSIM with both sources) + `vif` · (1 − VIF) + `qabf` · (1 − Qabf) + `scd` ·
     max(0, `scd_enough` − SCD) / 2 + `mi` · (1 − MI / all that the sources hold) + `texture` · (what is missing of
-    `texture_gain` times the stronger gradient) + `smooth` · (total variation of coefficients).
+    `texture_gain` times the stronger gradient) + `halo` · (broad changes of brightness that no source shows) +
+    `smooth` · (total variation of coefficients).
     Rounds after the first and joint training: w_f · fusion_factor · Fusion + w_s · `segmentation` · cross entropy,
     where fusion_factor is `round_factor` / k in round k and `joint_factor` in joint training, and (w_f, w_s) are
     dynamic (`temperature`) or 1. `class_weights` of the cross entropy by class name; others 1. With a teacher,
@@ -119,6 +120,7 @@ class LossConfig:
     mi: float = 0.0
     texture: float = 0.0
     texture_gain: float = 1.0
+    halo: float = 0.0
     smooth: float = 0.0
     segmentation: float = 0.8
     round_factor: float = 0.4

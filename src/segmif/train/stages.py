@@ -20,6 +20,7 @@ from segmif.losses import (
     edge_transfer_loss,
     fusion_loss,
     fusion_loss_round1,
+    halo_loss,
     max_gradient_loss,
     max_intensity_loss,
     missing_gradient_loss,
@@ -201,6 +202,7 @@ def _fusion_loss(output: SegMiFOutput, batch: Batch, recipe: Recipe, *, first: b
         (factors.scd, partial(difference_correlation_loss, enough=factors.scd_enough)),
         (factors.mi, mutual_information_loss),
         (factors.texture, partial(missing_gradient_loss, gain=factors.texture_gain)),
+        (factors.halo, halo_loss),
     ):
         if factor:
             total = total + factor * loss(fused_luma, batch.infrared, visible_luma)
