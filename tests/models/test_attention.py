@@ -95,6 +95,37 @@ def test_strips_give_what_the_whole_gives(kind: Attention, batch: int, size: tup
         assert ours.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=str)
+def test_inplace_takes_the_memory_of_the_maps(layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only of channels-last maps, as results are; the same bits come out."""
+    torch.manual_seed(0)
+    block = HierarchicalInteractiveAttention(CHANNELS, HEADS)
+    infrared, visible = (random(i, 2, CHANNELS, 37, 21).to(memory_format=layout) for i in range(2))
+    semantic = random(2, 2, CHANNELS, 10, 6)
+    before = [maps.clone() for maps in (infrared, visible, semantic)]
+    monkeypatch.setattr("segmif.models.layers.STRIP_PIXELS", 1)
+    with torch.no_grad():
+        apart = block(infrared, visible, semantic)
+        assert all(torch.equal(a, b) for a, b in zip((infrared, visible, semantic), before, strict=True))
+        inplace = block(infrared, visible, semantic, inplace=True)
+    for ours, expected, maps in zip(inplace, apart, (infrared, visible), strict=True):
+        assert torch.equal(ours, expected)
+        assert ours.is_contiguous(memory_format=torch.channels_last)
+        assert (ours.data_ptr() == maps.data_ptr()) == (layout == torch.channels_last)
+    assert torch.equal(semantic, before[2])
+
+
+def test_inplace_is_not_done_where_gradients_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = HierarchicalInteractiveAttention(CHANNELS, HEADS)
+    maps = [random(i, 1, CHANNELS, 37, 21).to(memory_format=torch.channels_last) for i in range(3)]
+    before = [each.clone() for each in maps]
+    monkeypatch.setattr("segmif.models.layers.STRIP_PIXELS", 1)
+    results = block(*maps, inplace=True)
+    assert all(torch.equal(a, b) for a, b in zip(maps, before, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(results, block(*maps), strict=True))
+    assert all(each.requires_grad for each in results)
+
+
 @pytest.mark.parametrize("kind", ["moam", "soam"])
 def test_one_attention_alone_has_no_idle_parameter(kind: Attention) -> None:
     torch.manual_seed(0)

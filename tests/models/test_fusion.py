@@ -141,3 +141,57 @@ def test_rows_give_what_the_whole_gives(dtype: torch.dtype, batch: int, height: 
     assert by_rows.dtype == dtype
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
     torch.testing.assert_close(by_rows, whole, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("size", [(37, 21), (24, 5), (3, 7)], ids=str)
+def test_inplace_takes_the_memory_of_the_maps(
+    dtype: torch.dtype, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are overwritten only once nobody reads them: the same bits come out; `STRIP_PIXELS` makes several strips."""
+    torch.manual_seed(0)
+    block = DilatedResidualDenseBlock(8, 4).to(dtype)
+    maps = torch.randn(2, 8, *size).to(dtype, memory_format=torch.channels_last)
+    before = maps.clone()
+    monkeypatch.setattr("segmif.models.layers.STRIP_PIXELS", 1)
+    with torch.no_grad():
+        apart = block(maps)
+        assert torch.equal(maps, before), "without being asked it keeps its input"
+        inplace = block(maps, inplace=True)
+    assert inplace.data_ptr() == maps.data_ptr()
+    assert torch.equal(inplace, apart)
+
+
+def test_inplace_is_not_done_where_gradients_are_wanted() -> None:
+    block = DilatedResidualDenseBlock(8, 4)
+    maps = random(0, 1, 8, 20, 12).to(memory_format=torch.channels_last)
+    before = maps.clone()
+    result = block(maps, inplace=True)
+    assert torch.equal(maps, before)
+    assert torch.equal(result, block(maps))
+    result.sum().backward()
+    assert block.merge.weight.grad is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),  # not hia in bfloat16: its softmax decides between large numbers
+    [("hia", torch.float32), ("none", torch.float32), ("none", torch.bfloat16)],
+    ids=str,
+)
+@pytest.mark.parametrize(("batch", "size"), [(1, (45, 33)), (2, (35, 19)), (2, (7, 40)), (1, (33, 9))], ids=str)
+def test_network_in_strips_gives_what_the_whole_gives(
+    kind: Attention, dtype: torch.dtype, batch: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without gradient every part goes strip by strip and in place; padding at the picture's edges stays what it is."""
+    torch.manual_seed(0)
+    network = FusionNetwork(small(kind), SEMANTIC).to(dtype)
+    given = [i.to(dtype) for i in TestFusionNetwork().inputs(batch, size)]
+    before = [i.clone() for i in given]
+    whole = network(*given[:2], given[2:]).detach()
+    monkeypatch.setattr("segmif.models.layers.STRIP_PIXELS", 1)
+    with torch.no_grad():
+        strips = network(*given[:2], given[2:])
+    assert strips.dtype == dtype
+    assert all(torch.equal(a, b) for a, b in zip(given, before, strict=True)), "what the caller gave stays his"
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    torch.testing.assert_close(strips, whole, atol=tolerance, rtol=tolerance)

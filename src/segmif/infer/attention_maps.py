@@ -99,13 +99,16 @@ def attention_maps(
 class AttentionRecorder:
     """Listens to a network while the block runs; `maps` is about the first pair it fuses.
 
-    It reads what passes by through forward hooks, so results do not change by a bit.
+    It reads what passes by through hooks, so results do not change by a bit. What goes into an attention level it
+    copies beforehand, because the network may write the results over it.
     """
 
     def __init__(self, network: torch.nn.Module) -> None:
         fusion = getattr(network, "fusion", None)
         self._fusion = fusion if isinstance(fusion, FusionNetwork | BlendNetwork) else None
         self._contexts: dict[torch.nn.Module, Tensor] = {}
+        self._inputs: list[Tensor] = []
+        self._streams: tuple[Tensor, ...] = ()
         self._levels: list[LevelShares] = []
         self._infrared: Map | None = None
         self._sources: list[Tensor] = []
@@ -121,11 +124,14 @@ class AttentionRecorder:
 
     def __enter__(self) -> Self:
         if self._fusion is not None:
-            self._handles = [self._fusion.merge.register_forward_hook(self._on_merge)]
+            blocks = [self._fusion.infrared_blocks[-1], self._fusion.visible_blocks[-1]]
+            self._handles = [end.register_forward_hook(self._on_streams) for end in self._fusion.attention or blocks]
+            self._handles.append(self._fusion.merge.register_forward_pre_hook(self._on_merge))
             for module in self._fusion.modules():
                 if isinstance(module, LinearAttention):
                     self._handles.append(module.register_forward_hook(self._on_context))
                 elif isinstance(module, HierarchicalInteractiveAttention):
+                    self._handles.append(module.register_forward_pre_hook(self._before_level))
                     self._handles.append(module.register_forward_hook(self._on_level))
             if isinstance(self._fusion, BlendNetwork):
                 for stream in (self._fusion.infrared_in, self._fusion.visible_in):
@@ -139,21 +145,33 @@ class AttentionRecorder:
         for handle in self._handles:
             handle.remove()
         self._contexts.clear()
+        self._inputs.clear()
+        self._streams = ()
         self._sources.clear()
 
     def _on_context(self, module: torch.nn.Module, _: Any, context: Tensor) -> None:
         self._contexts[module] = context
 
-    def _on_level(self, module: HierarchicalInteractiveAttention, inputs: tuple[Tensor, ...], _: Any) -> None:
+    def _before_level(self, _: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if self._infrared is None:
-            with torch.no_grad(), torch.autocast(inputs[0].device.type, enabled=False):
-                self._levels.append(_level_shares(module, self._contexts, *inputs))
+            self._inputs = [each[:1].clone() for each in inputs]
 
-    def _on_merge(self, module: torch.nn.Conv2d, inputs: tuple[Tensor, ...], _: Any) -> None:
+    def _on_level(self, module: HierarchicalInteractiveAttention, _: Any, __: Any) -> None:
         if self._infrared is None:
-            with torch.no_grad(), torch.autocast(inputs[0].device.type, enabled=False):
-                sizes = [part.norm(dim=1)[0] for part in merge_parts(module, inputs[0])]
+            with torch.no_grad(), torch.autocast(self._inputs[0].device.type, enabled=False):
+                self._levels.append(_level_shares(module, self._contexts, *self._inputs))
+
+    def _on_streams(self, _: torch.nn.Module, __: Any, outputs: Tensor | tuple[Tensor, Tensor]) -> None:
+        if self._infrared is None:
+            self._streams = (*self._streams, *(outputs if isinstance(outputs, tuple) else (outputs,)))[-2:]
+
+    def _on_merge(self, module: torch.nn.Conv2d, _: Any) -> None:
+        """The first time; the convolution itself may go strip by strip."""
+        if self._infrared is None:
+            with torch.no_grad(), torch.autocast(self._streams[0].device.type, enabled=False):
+                sizes = [part.norm(dim=1)[0] for part in merge_parts(module, torch.cat(self._streams, dim=1)[:1])]
                 self._infrared = _shares(sizes)[0]
+            self._streams = ()
 
     def _on_source(self, _: torch.nn.Module, inputs: tuple[Tensor, ...], __: Any) -> None:
         if self._picture is None:

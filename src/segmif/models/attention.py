@@ -146,12 +146,21 @@ class HierarchicalInteractiveAttention(nn.Module):
         self.moam = LinearAttention(channels, heads) if kind != "soam" else None
         self.both = kind == "hia"
 
-    def forward(self, infrared: Tensor, visible: Tensor, semantic: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, infrared: Tensor, visible: Tensor, semantic: Tensor, *, inplace: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Mix (B, C, H, W) maps of both modalities with a semantic map (B, C, h, w) of any size.
 
         The semantic map is projected at its own size and then upsampled, which is the same as the other way round.
         Without gradient on a CPU, strips of rows go through one after the other, first for the contexts, then for the
         results, so that no projection ever exists at full size.
+
+        Args:
+            infrared: the maps of one modality.
+            visible: those of the other.
+            semantic: the semantic map.
+            inplace: the results may take the memory of both modalities' maps, which must not be used afterwards. They
+                do so only where strips are made.
         """
         size = size_of(infrared)
         strips = list(row_strips(size, times=4)) if immediate(infrared) else []
@@ -174,7 +183,7 @@ class HierarchicalInteractiveAttention(nn.Module):
             if len(strips) == 1:
                 results = mixed
                 break
-            results = results or [part.new_empty(part.shape[0], *size, part.shape[-1]) for part in mixed]
+            results = results or [_place(part, x, inplace) for part, x in zip(mixed, tokens, strict=True)]
             for result, part in zip(results, mixed, strict=True):
                 result[:, rows] = part
         return results[0].permute(0, 3, 1, 2), results[1].permute(0, 3, 1, 2)
@@ -210,6 +219,12 @@ class HierarchicalInteractiveAttention(nn.Module):
         if not self.both:
             return project(x)  # type: ignore[no-any-return]
         return F.linear(x, project.weight.chunk(2)[part], project.bias.chunk(2)[part])
+
+
+def _place(part: Tensor, x: Tensor, inplace: bool) -> Tensor:
+    """Where to put the result that `part` is a strip of: contiguous, shaped as `x` and, if possible, its memory."""
+    fits = x.dtype == part.dtype and x.is_contiguous()
+    return x if inplace and fits else torch.empty_like(x, dtype=part.dtype, memory_format=torch.contiguous_format)
 
 
 def _each(make: Callable[[slice], Tensor], strips: list[slice]) -> Tensor | Iterator[Tensor]:

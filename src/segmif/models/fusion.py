@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from segmif.models.attention import HierarchicalInteractiveAttention
 from segmif.models.config import SegMiFConfig
-from segmif.models.layers import computing_dtype, exact, immediate, row_strips, size_of
+from segmif.models.layers import by_strips, computing_dtype, exact, immediate, row_strips, size_of
 
 LEVELS = 2
 
@@ -48,29 +48,37 @@ class DilatedResidualDenseBlock(nn.Module):
         self.dense = nn.ModuleList(DilatedConv2d(channels + i * growth, growth) for i in range(5))
         self.merge = nn.Conv2d(channels + 5 * growth, channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+    def forward(self, x: Tensor, *, inplace: bool = False) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W).
+
+        Args:
+            x: the maps.
+            inplace: the result may take the memory of `x`, which must not be used afterwards. It does so only where
+                nothing but the result counts: without gradient, on a CPU, outside compiled graphs.
+        """
         if immediate(x):
-            return self._by_rows(x)
+            return self._by_rows(x, inplace)
         stack = x
         for conv in self.dense:
             stack = torch.cat((stack, F.relu(conv(stack))), dim=1)
         return x + F.relu(self.merge(stack))
 
-    def _by_rows(self, x: Tensor) -> Tensor:
+    def _by_rows(self, x: Tensor, inplace: bool) -> Tensor:
         """The same, strip by strip, so that the stack of all maps never exists at full size.
 
         A convolution needs two rows beyond those it makes, so each runs two rows behind the one before; what it
-        needs again for the next strip, the last four rows of its stack, is kept. Nothing is computed twice.
+        needs again for the next strip, the last four rows of its stack, is kept. Nothing is computed twice, and no row
+        of `x` is read after the same row of the result is written.
         """
         dtype = computing_dtype(x)
         dense = [_weights(conv, dtype) for conv in self.dense]
         merge = _weights(self.merge, dtype)
-        out = torch.empty_like(x, dtype=dtype, memory_format=torch.channels_last)
+        maps = x.to(dtype, memory_format=torch.channels_last)
+        out = maps if inplace or maps is not x else torch.empty_like(maps)
         with exact(x):
-            for image, result in zip(torch.split(x.to(dtype), 1), torch.split(out, 1), strict=True):
-                for rows, maps in _streamed(image, dense):
-                    merged = F.conv2d(maps, *merge).relu_()
+            for image, result in zip(torch.split(maps, 1), torch.split(out, 1), strict=True):
+                for rows, stack in _streamed(image, dense):
+                    merged = F.conv2d(stack, *merge).relu_()
                     torch.add(image[:, :, rows], merged, out=result[:, :, rows])
         return out
 
@@ -143,18 +151,19 @@ class FusionNetwork(nn.Module):
 
     def forward(self, infrared: Tensor, luma: Tensor, semantic: Sequence[Tensor] = ()) -> Tensor:
         """Infrared and luma (B, 1, H, W) in [0, 1], semantic maps of any size, to unclamped luma (B, 1, H, W)."""
-        x_ir = self.activation(self.infrared_in(infrared))
-        x_vi = self.activation(self.visible_in(luma))
+        x_ir = by_strips(lambda image: self.activation(self.infrared_in(image)), infrared, reach=1)
+        x_vi = by_strips(lambda image: self.activation(self.visible_in(image)), luma, reach=1)
         for level in range(LEVELS):
-            x_ir = self.infrared_blocks[level](x_ir)
-            x_vi = self.visible_blocks[level](x_vi)
+            x_ir = self.infrared_blocks[level](x_ir, inplace=True)
+            x_vi = self.visible_blocks[level](x_vi, inplace=True)
             if self.attention:
                 attention = self.attention[level % len(self.attention)]
-                x_ir, x_vi = attention(x_ir, x_vi, self.semantic_in[level](semantic[level]))
-        x = torch.cat((x_ir, x_vi), dim=1)
-        del x_ir, x_vi  # together as large as all that follows: the most memory is needed here
-        x = self.merge(x)
-        x = self.activation(x)
+                x_ir, x_vi = attention(x_ir, x_vi, self.semantic_in[level](semantic[level]), inplace=True)
+        return by_strips(self._reconstruct, x_ir, x_vi, reach=3)
+
+    def _reconstruct(self, x_ir: Tensor, x_vi: Tensor) -> Tensor:
+        """Both streams (B, C, H, W) to luma (B, 1, H, W), by three convolutions of reach 1."""
+        x = self.activation(self.merge(torch.cat((x_ir, x_vi), dim=1)))
         x = self.activation(self.narrow(x))
         with exact(x):  # an image in half precision would have fewer grey levels than 8 bits
             return self.activation(self.output(x.to(self.output.weight.dtype)))  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ B batch, N = H·W tokens, C channels, H, W map size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 
@@ -100,3 +100,30 @@ def row_strips(size: tuple[int, int], *, ahead: int = 0, times: int = 1) -> Iter
     rows = max(MIN_STRIP_ROWS, times * STRIP_PIXELS * torch.get_num_threads() // width)
     edges = [0, *range(ahead + rows, height, rows), height]
     return (slice(start, stop) for start, stop in pairwise(edges))
+
+
+def by_strips(function: Callable[..., Tensor], *maps: Tensor, reach: int) -> Tensor:
+    """`function` of maps; where only the result counts, strip by strip, so that nothing between is made at full size.
+
+    Each strip is given `reach` rows more on both sides, computed and dropped: they are the ones that a convolution's
+    padding, put where the picture goes on, can make wrong. At the picture's own edges padding stays what it is.
+
+    Args:
+        function: of parts of all maps (B, C, rows, W), keeps their size.
+        maps: (B, C, H, W) each.
+        reach: so many rows above and below a row may have a part in its result.
+    """
+    if not immediate(maps[0]):
+        return function(*maps)
+    size = size_of(maps[0])
+    result: Tensor | None = None
+    for rows in row_strips(size, times=4):
+        seen = slice(max(0, rows.start - reach), min(size[0], rows.stop + reach))
+        part = function(*(each[:, :, seen] for each in maps))[:, :, rows.start - seen.start :]
+        if result is None:
+            result = torch.empty(
+                (*part.shape[:2], *size), dtype=part.dtype, device=part.device, memory_format=torch.channels_last
+            )
+        result[:, :, rows] = part[:, :, : rows.stop - rows.start]
+    assert result is not None, "a map has rows"
+    return result
