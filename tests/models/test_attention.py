@@ -126,6 +126,22 @@ def test_inplace_is_not_done_where_gradients_are_wanted(monkeypatch: pytest.Monk
     assert all(each.requires_grad for each in results)
 
 
+def test_semantic_tokens_are_rounded_once_under_autocast() -> None:
+    """Their weights are not: rounded, they would err alike at every token, and the contexts of MoAM add all tokens."""
+    torch.manual_seed(0)
+    block = HierarchicalInteractiveAttention(CHANNELS, HEADS)
+    assert block.moam is not None
+    seen: list[Tensor] = []
+    block.moam.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    maps = [random(i, 1, CHANNELS, 6, 5) - 0.5 for i in range(3)]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        block(*maps)
+    with torch.no_grad():
+        block(*maps)
+    rounded, exact = seen
+    assert torch.equal(rounded, exact.bfloat16())
+
+
 @pytest.mark.parametrize("kind", ["moam", "soam"])
 def test_one_attention_alone_has_no_idle_parameter(kind: Attention) -> None:
     torch.manual_seed(0)

@@ -40,6 +40,25 @@ def test_first_stages_alone_are_the_same() -> None:
     assert same(cut(images), network(images, 2), 0)
 
 
+def test_blocks_add_to_a_sum_of_all_digits_under_autocast() -> None:
+    """With branches that add nothing, bfloat16 loses nothing. Training keeps to autocast throughout."""
+    torch.manual_seed(0)
+    network = MixTransformer(TINY).eval()
+    for name, parameter in network.named_parameters():
+        if "attention.output" in name or "mlp.project" in name:
+            torch.nn.init.zeros_(parameter)
+    images = random(1, 1, 3, 40, 32)
+    with torch.no_grad():
+        expected = network(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            ours = network(images)
+    for a, b in zip(ours, expected, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network.stages[0].embed(images).dtype == torch.bfloat16
+        assert network(images)[0].dtype == torch.bfloat16
+
+
 def test_attention_in_parts_is_attention(monkeypatch: pytest.MonkeyPatch) -> None:
     """In bfloat16 on a CPU it is written out, some queries at a time; to the digits that bfloat16 has."""
     monkeypatch.setattr("segmif.models.mit.QUERIES_AT_ONCE", 7)

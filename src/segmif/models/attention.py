@@ -21,7 +21,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segmif.models.config import Attention
-from segmif.models.layers import ALL_ROWS, computing_dtype, exact, immediate, resize_rows, row_strips, size_of
+from segmif.models.layers import (
+    ALL_ROWS,
+    computing_dtype,
+    exact,
+    immediate,
+    resize_rows,
+    row_strips,
+    size_of,
+    with_all_digits,
+)
 
 SOAM, MOAM = 0, 1
 """Which half of a projection goes to which attention."""
@@ -166,7 +175,7 @@ class HierarchicalInteractiveAttention(nn.Module):
         strips = list(row_strips(size, times=4)) if immediate(infrared) else []
         strips = strips if len(strips) > 1 else [ALL_ROWS]
         source = semantic.permute(0, 2, 3, 1)
-        y_s, u_s = self._part(self.project_semantic, source, SOAM), self._part(self.project_semantic, source, MOAM)
+        y_s, u_s = self._semantic_part(source, SOAM), self._semantic_part(source, MOAM)
         paths = (self.infrared, self.visible)
         tokens = [maps.permute(0, 2, 3, 1) for maps in (infrared, visible)]  # (B, H, W, C)
         about_semantic = None
@@ -213,6 +222,12 @@ class HierarchicalInteractiveAttention(nn.Module):
             u_m = self._part(path.project, x, MOAM).relu_()
             total = total.baddbmm_(u_m.flatten(1, 2), moam.to(dtype))
         return torch.unflatten(path.norm(total), 1, x.shape[1:3])
+
+    def _semantic_part(self, source: Tensor, part: int) -> Tensor:
+        """Of the semantic tokens, which are few. Rounded weights would err alike at all of them, which MoAM sums up."""
+        project = self.project_semantic
+        tokens = with_all_digits(lambda x: self._part(project, x, part), source, project.weight)
+        return tokens.to(computing_dtype(source))
 
     def _part(self, project: nn.Linear, x: Tensor, part: int) -> Tensor:
         """A projection's part for SoAM or MoAM, contiguous; with one attention alone, all of it."""

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from segmif.models.attention import HierarchicalInteractiveAttention
 from segmif.models.config import SegMiFConfig
-from segmif.models.layers import by_strips, computing_dtype, exact, immediate, row_strips, size_of
+from segmif.models.layers import by_strips, computing_dtype, exact, immediate, row_strips, size_of, with_all_digits
 
 LEVELS = 2
 
@@ -158,7 +158,9 @@ class FusionNetwork(nn.Module):
             x_vi = self.visible_blocks[level](x_vi, inplace=True)
             if self.attention:
                 attention = self.attention[level % len(self.attention)]
-                x_ir, x_vi = attention(x_ir, x_vi, self.semantic_in[level](semantic[level]), inplace=True)
+                adapt = self.semantic_in[level]
+                features = with_all_digits(adapt, semantic[level], adapt.weight)
+                x_ir, x_vi = attention(x_ir, x_vi, features, inplace=True)
         return by_strips(self._reconstruct, x_ir, x_vi, reach=3)
 
     def _reconstruct(self, x_ir: Tensor, x_vi: Tensor) -> Tensor:

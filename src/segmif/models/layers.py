@@ -67,6 +67,14 @@ def computing_dtype(tensor: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if _autocast(kind) else tensor.dtype
 
 
+def with_all_digits(layer: Callable[[Tensor], Tensor], x: Tensor, weight: Tensor) -> Tensor:
+    """A small layer in the dtype of its weights where no gradient is wanted; where one is, as autocast has it."""
+    if torch.is_grad_enabled():
+        return layer(x)
+    with exact(x):
+        return layer(x.to(weight.dtype))
+
+
 def _autocast(kind: str) -> bool:
     """Whether autocast is on; tensors of the meta device, which have a shape and no values, know none."""
     return kind != "meta" and torch.is_autocast_enabled(kind)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segmif.models.config import MiTConfig
-from segmif.models.layers import immediate, size_of, to_maps, to_tokens
+from segmif.models.layers import immediate, size_of, to_maps, to_tokens, with_all_digits
 
 QUERIES_AT_ONCE = 2048
 """Of every head; with some hundred keys, what a second-level cache holds."""
@@ -81,7 +81,8 @@ class Stage(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=1e-6)
 
     def forward(self, maps: Tensor) -> Tensor:
-        maps = self.embed(maps)
+        # The blocks only add to what is embedded: embedded in float32, the sum stays so, whatever they compute in.
+        maps = with_all_digits(self.embed, maps, self.embed.weight)
         size = size_of(maps)
         tokens = self.embed_norm(to_tokens(maps))
         for block in self.blocks:
