@@ -159,6 +159,7 @@ class FusionNetwork(nn.Module):
             if self.attention:
                 attention = self.attention[level % len(self.attention)]
                 adapt = self.semantic_in[level]
+                assert isinstance(adapt, nn.Conv2d)
                 features = with_all_digits(adapt, semantic[level], adapt.weight)
                 x_ir, x_vi = attention(x_ir, x_vi, features, inplace=True)
         return by_strips(self._reconstruct, x_ir, x_vi, reach=3)
