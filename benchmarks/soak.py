@@ -3,10 +3,10 @@
 Two videos are decoded, fused, labelled, stabilised and encoded again (two outputs) by the classes that `segmif fuse`
 uses; without --model by a narrow untrained network. Resident memory is read a hundred times, together with the number
 of threads and open files. With --live the frames come from pretended cameras that are faster than the network, so that
-most are dropped.
+most are dropped; --frames counts those that are fused.
 
-Printed: every tenth reading, then the growth from a tenth of the frames (all is warm by then) to the last, in MiB and
-in bytes a frame.
+Printed: every tenth reading (with --live also how many frames were sent by then), then the growth from a tenth of the
+frames (all is warm by then) to the last, in MiB and in bytes a frame.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PretendedCameras(PairStream):
 
     def __init__(self, pairs: PairStream) -> None:
         super().__init__(name=pairs.name, rate=pairs.rate, length=None)
-        self.pairs = pairs
+        self.pairs, self.sent = pairs, 0
 
     def __iter__(self) -> Iterator[StreamPair]:
         start = time.monotonic()
@@ -51,6 +51,7 @@ class PretendedCameras(PairStream):
             for pair in self.pairs:
                 time.sleep(0.002)
                 now = time.monotonic()
+                self.sent += 1
                 yield replace(pair, captured=now, seconds=now - start)
 
 
@@ -94,7 +95,8 @@ def soak(
         for done, result in enumerate(results, 1):
             recorder.write(result)
             if done % (frames // READINGS) == 0:
-                readings.append(_reading(done, time.monotonic() - start))
+                sent = {"sent": stream.sent} if isinstance(stream, PretendedCameras) else {}
+                readings.append(_reading(done, time.monotonic() - start) | sent)
             if done == frames:
                 break
     written = sum(1 for _ in VideoFile(outputs["fused"]))
