@@ -19,14 +19,18 @@ from segmif.losses.information import (
     vif_loss,
 )
 from segmif.losses.segmentation import distillation_loss, segmentation_loss
+from segmif.losses.statistics import clipping_loss, contrast_loss, entropy_loss, sharpness_loss
 from segmif.losses.weighting import SEGMENTATION_FACTOR, DynamicTaskWeights, fusion_factor
 
 __all__ = [
     "SEGMENTATION_FACTOR",
     "DynamicTaskWeights",
+    "clipping_loss",
+    "contrast_loss",
     "difference_correlation_loss",
     "distillation_loss",
     "edge_transfer_loss",
+    "entropy_loss",
     "fusion_factor",
     "fusion_loss",
     "fusion_loss_round1",
@@ -36,6 +40,7 @@ __all__ = [
     "missing_gradient_loss",
     "mutual_information_loss",
     "segmentation_loss",
+    "sharpness_loss",
     "sobel",
     "source_ssim_loss",
     "ssim",

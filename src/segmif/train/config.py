@@ -102,7 +102,8 @@ class LossConfig:
     max-gradient + `source_ssim` · (1 − SSIM with both sources) + `vif` · (1 − VIF) + `qabf` · (1 − Qabf) + `scd` ·
     max(0, `scd_enough` − SCD) / 2 + `mi` · (1 − MI / all that the sources hold) + `texture` · (what is missing of
     `texture_gain` times the stronger gradient) + `halo` · (broad changes of brightness that no source shows) +
-    `smooth` · (total variation of coefficients).
+    `smooth` · (total variation of coefficients) + `clipping` · (what leaves [0, 1]), and `sharpness`, `contrast` and
+    `entropy` · (what is missing of enough edges, deviation and bits; `…_enough` for dark and for bright infrared).
     Rounds after the first and joint training: w_f · fusion_factor · Fusion + w_s · `segmentation` · cross entropy,
     where fusion_factor is `round_factor` / k in round k and `joint_factor` in joint training, and (w_f, w_s) are
     dynamic (`temperature`) or 1. `class_weights` of the cross entropy by class name; others 1. With a teacher,
@@ -122,6 +123,13 @@ class LossConfig:
     texture_gain: float = 1.0
     halo: float = 0.0
     smooth: float = 0.0
+    clipping: float = 0.0
+    sharpness: float = 0.0
+    sharpness_enough: tuple[float, float] = (1.0, 1.0)
+    contrast: float = 0.0
+    contrast_enough: tuple[float, float] = (1.0, 1.4)
+    entropy: float = 0.0
+    entropy_enough: tuple[float, float] = (0.0, 7.6)
     segmentation: float = 0.8
     round_factor: float = 0.4
     joint_factor: float = 1.0

@@ -15,9 +15,12 @@ from torch import Tensor
 from segmif.checks import unknown
 from segmif.color import rgb_to_ycrcb, ycrcb_to_rgb
 from segmif.losses import (
+    clipping_loss,
+    contrast_loss,
     difference_correlation_loss,
     distillation_loss,
     edge_transfer_loss,
+    entropy_loss,
     fusion_loss,
     fusion_loss_round1,
     halo_loss,
@@ -26,6 +29,7 @@ from segmif.losses import (
     missing_gradient_loss,
     mutual_information_loss,
     segmentation_loss,
+    sharpness_loss,
     source_ssim_loss,
     total_variation_loss,
     vif_loss,
@@ -203,9 +207,14 @@ def _fusion_loss(output: SegMiFOutput, batch: Batch, recipe: Recipe, *, first: b
         (factors.mi, mutual_information_loss),
         (factors.texture, partial(missing_gradient_loss, gain=factors.texture_gain)),
         (factors.halo, halo_loss),
+        (factors.sharpness, partial(sharpness_loss, enough=factors.sharpness_enough)),
+        (factors.contrast, partial(contrast_loss, enough=factors.contrast_enough)),
+        (factors.entropy, partial(entropy_loss, enough=factors.entropy_enough)),
     ):
         if factor:
             total = total + factor * loss(fused_luma, batch.infrared, visible_luma)
+    if factors.clipping:
+        total = total + factors.clipping * clipping_loss(fused_luma)
     if factors.smooth and output.coefficients is not None:
         total = total + factors.smooth * total_variation_loss(output.coefficients)
     return total
