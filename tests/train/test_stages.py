@@ -1,6 +1,7 @@
 """What each stage trains and how its loss is put together."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -8,12 +9,17 @@ from torch import Tensor
 
 from segmif.color import rgb_to_ycrcb
 from segmif.losses import (
+    clipping_loss,
+    contrast_loss,
     distillation_loss,
+    entropy_loss,
     fusion_loss,
     fusion_loss_round1,
+    halo_loss,
     max_gradient_loss,
     max_intensity_loss,
     segmentation_loss,
+    sharpness_loss,
     source_ssim_loss,
 )
 from segmif.models import SegMiF
@@ -190,3 +196,26 @@ def test_smooth_counts_the_variation_of_the_coefficients(tiny: MakeRecipe, batch
     variation = (c[..., 1:] - c[..., :-1]).abs().mean() + (c[..., 1:, :] - c[..., :-1, :]).abs().mean()
     assert variation > 0
     assert (smooth - plain).item() == pytest.approx(3 * variation.item(), rel=1e-4)
+
+
+def test_what_is_asked_of_the_whole_picture_counts_by_its_factor(tiny: MakeRecipe, batch: Batch) -> None:
+    plain = LossConfig(target=0.0, intensity=1.0)
+    asked = {
+        "halo": (40.0, {}, halo_loss),
+        "sharpness": (2.0, {"sharpness_enough": (3.0, 3.0)}, partial(sharpness_loss, enough=(3.0, 3.0))),
+        "contrast": (3.0, {"contrast_enough": (2.0, 2.0)}, partial(contrast_loss, enough=(2.0, 2.0))),
+        "entropy": (0.5, {"entropy_enough": (9.0, 9.0)}, partial(entropy_loss, enough=(9.0, 9.0))),
+        "clipping": (4.0, {}, lambda fused, *_: clipping_loss(fused)),
+    }
+    recipe = replace(tiny(), loss=plain)
+    network = _network(recipe).eval()
+    torch.nn.init.normal_(network.fusion.output.weight, std=0.3)
+    without = stage_losses(network, batch, recipe, _phase("fusion", 1))["loss"]
+    fused = network.fuse(batch.infrared, batch.visible, batch.target).fused_luma
+    luma = rgb_to_ycrcb(batch.visible)[:, :1]
+    for name, (factor, enough, loss) in asked.items():
+        changed = replace(recipe, loss=replace(plain, **{name: factor, **enough}))
+        found = stage_losses(network, batch, changed, _phase("fusion", 1))["loss"] - without
+        expected = factor * loss(fused, batch.infrared, luma)
+        assert expected > 0, name
+        assert found.item() == pytest.approx(expected.item(), rel=1e-3), name
