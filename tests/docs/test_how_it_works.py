@@ -16,14 +16,15 @@ PAGE = (DOCS / "how-it-works.md").read_text("utf-8").split("## The shared layout
 def test_factors_of_the_fusion_loss() -> None:
     loss = recipe("segmif-lite").loss
     factors = {
-        "L1": loss.intensity, "T ": loss.texture, "(1 − VIF(": loss.vif, "(1 − Qabf": loss.qabf,
+        "L1": loss.intensity, "(1 − VIF(": loss.vif, "(1 − Qabf": loss.qabf,
         f"max(0, {loss.scd_enough:g} − SCD) / 2": loss.scd, "(1 − (MI(": loss.mi,
+        "S": loss.sharpness, "C": loss.contrast, "E": loss.entropy, "H": loss.halo, "V": loss.smooth,
+        "O": loss.clipping,
     }  # fmt: skip
     for term, factor in factors.items():
         assert f"{factor:g} · {term}" in PAGE
-    assert f"at {loss.texture_gain:g} times its strength" in PAGE
-    assert loss.joint_factor == 0.5  # "half of it is added"
-    assert loss.target == loss.gradient == loss.source_ssim == 0
+    assert loss.joint_factor == 1 / 20  # "a twentieth of it is added"
+    assert loss.target == loss.gradient == loss.source_ssim == loss.texture == 0
     assert loss.dynamic
     assert f"temperature {loss.temperature:g}" in PAGE
 
