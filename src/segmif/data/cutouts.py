@@ -45,7 +45,7 @@ class Cutout:
 
 def cut_out(sample: PairSample, classes: Sequence[int]) -> list[Cutout]:
     """The objects of some classes in a pair: connected pixels, at least `LEAST_PIXELS`, holes filled."""
-    if sample.labels is None:
+    if sample.labels is None or not np.isin(sample.labels, classes).any():
         return []
     infrared, visible = _bytes(to_unit(sample.infrared, "infrared")), _bytes(to_unit(sample.visible, "visible"))
     found = []

@@ -55,8 +55,9 @@ class OpenSource:
         found: list[Cutout] = []
         for index in self._kept:
             sample = self.samples[index]
-            if sample.meta.get("infrared") != "simulated" and self._labelled(sample)[1] > 0:
-                found += cut_out(self._labelled(sample)[0], classes)
+            if sample.meta.get("infrared") != "simulated":
+                labelled, weight = self._labelled(sample)
+                found += cut_out(labelled, classes) if weight > 0 else []
         return tuple(sorted(found, key=lambda one: -one.mask.sum())[:_MOST_CUTOUTS])
 
     def check(self, phases: Sequence[Phase], *, with_target: bool) -> None:
