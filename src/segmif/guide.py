@@ -9,7 +9,8 @@ All pictures are grey (H, W), float in [0, 1], of any size; results are float32.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from segmif.checks import InputError, check_same_size, unknown
 
 Array = npt.NDArray[Any]
 Picture = npt.NDArray[np.float32]
+Result = TypeVar("Result")
 
 _DETAIL_SIGMAS = (2, 4, 8)
 """Scales in pixels of the edge-preserving detail layers, fine to coarse."""
@@ -59,8 +61,7 @@ def vsm_wls(infrared: Array, luma: Array, *, anchor: Literal["infrared", "visibl
     if anchor not in ("infrared", "visible"):
         raise unknown("anchor", anchor, ("infrared", "visible"))
     first, second = (infrared, luma) if anchor == "infrared" else (luma, infrared)
-    details_1, base_1 = _decompose(first)
-    details_2, base_2 = _decompose(second)
+    (details_1, base_1), (details_2, base_2) = _both(_decompose, first, second)
     preference = visual_saliency(first) - visual_saliency(second)
     fused = (base_1 + base_2) / 2 + preference * (base_1 - base_2) / 2
     fused += np.where(np.abs(details_1[0]) < np.abs(details_2[0]), details_2[0], details_1[0])
@@ -134,8 +135,10 @@ def rolling_guidance(image: Array, sigma_s: int, sigma_r: float, rolls: int = _R
         rolls: how often.
     """
     result = _gaussian(image, sigma_s, cv2.BORDER_REPLICATE)
+    windows = _Windows(image, sigma_s)
+    mean_image = windows.mean(image)
     for _ in range(rolls):
-        result = guided_filter(result, image, sigma_s, sigma_r**2)
+        result = _guided(windows, result, image, mean_image, sigma_r**2)
     return result
 
 
@@ -148,19 +151,46 @@ def guided_filter(guide: Array, image: Array, radius: int, eps: float) -> Array:
         radius: of the square window, in pixels.
         eps: variance, in squared units of the guide, below which a window counts as flat.
     """
-    side = (2 * radius + 1, 2 * radius + 1)
-    ones = np.ones_like(guide)
-    covered = 1 / cv2.boxFilter(ones, -1, side, borderType=cv2.BORDER_CONSTANT)
+    windows = _Windows(image, radius)
+    return _guided(windows, guide, image, windows.mean(image), eps)
 
-    def mean(values: Array) -> Array:
-        total: Array = cv2.boxFilter(values, -1, side, borderType=cv2.BORDER_CONSTANT)
-        return total * covered
 
-    mean_guide, mean_image = mean(guide), mean(image)
-    covariance = mean(guide * image) - mean_guide * mean_image
-    slope = covariance / (mean(guide * guide) - mean_guide * mean_guide + eps)
+class _Windows:
+    """Means over square windows that are cut at the border."""
+
+    def __init__(self, like: Array, radius: int) -> None:
+        self.side = (2 * radius + 1, 2 * radius + 1)
+        self.whole: Array | float = 1.0
+        self.whole = 1 / self.mean(np.ones_like(like))
+
+    def mean(self, values: Array) -> Array:
+        total: Array = cv2.boxFilter(values, -1, self.side, borderType=cv2.BORDER_CONSTANT)
+        total *= self.whole
+        return total
+
+
+def _guided(windows: _Windows, guide: Array, image: Array, mean_image: Array, eps: float) -> Array:
+    mean_guide = windows.mean(guide)
+    slope = windows.mean(guide * image)
+    slope -= mean_guide * mean_image
+    variance = windows.mean(guide * guide)
+    variance -= mean_guide * mean_guide
+    variance += eps
+    slope /= variance
     offset = mean_image - slope * mean_guide
-    return mean(slope) * guide + mean(offset)
+    smooth = windows.mean(slope)
+    smooth *= guide
+    smooth += windows.mean(offset)
+    return smooth
+
+
+def _both(function: Callable[[Array], Result], first: Array, second: Array) -> tuple[Result, Result]:
+    """`function` of two pictures, at the same time if OpenCV may use more than one thread."""
+    if cv2.getNumThreads() < 2:
+        return function(first), function(second)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(function, second)
+        return function(first), other.result()
 
 
 def _decompose(image: Array) -> tuple[list[Array], Array]:

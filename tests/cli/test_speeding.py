@@ -33,7 +33,7 @@ def test_whole_command(model: str, tmp_path: Path) -> None:
     assert [e["backend"] for e in entries] == ["plain", "eager"]
     assert all(0 < e["fastest"] <= e["median"] <= e["p95"] and e["peak_mib"] > 50 for e in entries)
     stages = entries[1]["stages"]
-    assert list(stages) == ["encoders", "fusion", "segmentation head", "labels", "rest"]
+    assert list(stages) == ["guide", "encoders", "fusion", "segmentation head", "labels", "rest"]
     assert all(seconds > 0 for seconds in stages.values())
     assert "1.0x" in done.stdout
     assert picture.stat().st_size > 1000

@@ -23,9 +23,12 @@ import torch
 
 from segmif.bench.plain import PlainCascade
 from segmif.checks import InputError
+from segmif.color import luma
+from segmif.guide import make_guide
 from segmif.infer import Model
 from segmif.infer.backends.exported import SUFFIXES
 from segmif.infer.engine import WholePictures, classify
+from segmif.io import to_unit
 from segmif.models import SegMiF, SegMiFConfig, weights
 
 PLAIN = "plain"
@@ -133,6 +136,7 @@ class Station:
         if self.job.backend != "eager":
             return {}
         size, found = (self.job.height, self.job.width), dict[str, float]()
+        guide = self._guide_seconds()
         tensors = torch.rand(1, 1, *size), torch.rand(1, 3, *size), torch.rand(1, 1, *size)
         with torch.inference_mode(), _stage_clocks(self.model.network, found):
             begun = time.perf_counter()
@@ -142,7 +146,15 @@ class Station:
                 classify(output[1][0], size)
             found["labels"] = time.perf_counter() - inner
         found["rest"] = inner - begun - sum(v for k, v in found.items() if k != "labels")
-        return found
+        return {**({"guide": guide} if guide else {}), **found}
+
+    def _guide_seconds(self) -> float:
+        if not self.model.engine.needs_guide:
+            return 0.0
+        infrared, visible = (to_unit(picture, "visible") for picture in self.pair)
+        begun = time.perf_counter()
+        make_guide(self.model.guide_kind or "average", infrared, luma(visible))
+        return time.perf_counter() - begun
 
 
 def _model(job: Job) -> Model:

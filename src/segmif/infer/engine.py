@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from segmif.allocator import keep_freed_memory
 from segmif.checks import InputError, unknown
 from segmif.color import luma, rgb_to_ycrcb, ycrcb_to_rgb
-from segmif.infer.allocator import keep_freed_memory
 from segmif.infer.backends import GRAPH_BACKENDS, Backend, make_backend, precisions
 from segmif.infer.backends.native import precision
 from segmif.infer.inputs import PreparedPair, Unit, resample

@@ -52,7 +52,10 @@ def resize_rows(tokens: Tensor, size: tuple[int, int], rows: slice) -> Tensor:
         return resize(tokens.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
     top, bottom, weight = neighbours(tokens.shape[1], size[0], rows, tokens)
     upright = torch.lerp(tokens.index_select(1, top), tokens.index_select(1, bottom), weight[:, None, None])
-    return resize(upright.permute(0, 3, 1, 2), (rows.stop - rows.start, size[1])).permute(0, 2, 3, 1)
+    # PyTorch gives each image to one thread, so every row is one.
+    images = upright.flatten(0, 1)[:, None].permute(0, 3, 1, 2)
+    wide = resize(images, (1, size[1])).squeeze(2).transpose(1, 2)
+    return torch.unflatten(wide, 0, upright.shape[:2])
 
 
 def exact(tensor: Tensor) -> AbstractContextManager[object]:

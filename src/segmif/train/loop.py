@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from segmif.allocator import keep_freed_memory
 from segmif.checks import InputError
 from segmif.claims import claim
 from segmif.io import write_json
@@ -61,6 +62,8 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False) -> Path:
     check_whole(recipe, phases)
     mixture, validation = Mixture(recipe), Validation(recipe)
     workers = join_workers(recipe.device)
+    if workers.device.type == "cpu":
+        keep_freed_memory()
     try:
         # the first process speaks and writes for all, so it alone holds the folder
         with claim(folder, below=True) if workers.is_main else nullcontext():

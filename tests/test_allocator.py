@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from segmif.infer import allocator
+from segmif import allocator
 
 FAULTS = """
 import resource, sys
-from segmif.infer.allocator import keep_freed_memory
+from segmif.allocator import keep_freed_memory
 if "keep" in sys.argv:
     assert keep_freed_memory()
 def faults():
@@ -50,3 +50,13 @@ def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allocator.platform, "system", lambda: "Darwin")
     monkeypatch.setattr(allocator.ctypes, "CDLL", None)
     assert allocator.keep_freed_memory() is False
+
+
+@pytest.mark.skipif(not GLIBC, reason="speaks to glibc alone")
+def test_where_addresses_are_limited_pages_stay_small() -> None:
+    """With 1 GiB of addresses the block of 2 GiB cannot be had; memory is kept all the same."""
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n" + FAULTS
+    clean = {k: v for k, v in os.environ.items() if k not in ("GLIBC_TUNABLES", "LD_PRELOAD", allocator.SWITCH)}
+    clean = {k: v for k, v in clean.items() if not k.startswith("MALLOC_")}
+    run = subprocess.run([sys.executable, "-c", limited, "keep"], env=clean, capture_output=True, check=True)
+    assert int(run.stdout) < 2000
