@@ -172,7 +172,7 @@ class HierarchicalInteractiveAttention(nn.Module):
                 do so only where strips are made.
         """
         size = size_of(infrared)
-        strips = list(row_strips(size, times=4)) if immediate(infrared) else []
+        strips = list(row_strips(size, times=2)) if immediate(infrared) else []
         strips = strips if len(strips) > 1 else [ALL_ROWS]
         source = semantic.permute(0, 2, 3, 1)
         y_s, u_s = self._semantic_part(source, SOAM), self._semantic_part(source, MOAM)
