@@ -27,8 +27,8 @@ from . import worlds
 
 GEOMETRY = replace(PRESETS["geometry"], crop=32)
 ALL = TransformConfig(
-    crop=32, balance=1, photometric_visible=1, photometric_infrared=1, night=1, glare=1, fog=1, rain=1, noise=1,
-    thermal_noise=1, misalign=1,
+    crop=32, balance=1, photometric_visible=1, photometric_infrared=1, dim_infrared=1, night=1, glare=1, fog=1, rain=1,
+    noise=1, thermal_noise=1, misalign=1,
 )  # fmt: skip
 
 
@@ -309,6 +309,9 @@ def test_infrared_may_be_nearly_dark() -> None:
     levels = [effects.photometric_infrared(image, np.random.default_rng(seed)).mean() for seed in range(60)]
     assert 4 < sum(level < 0.12 for level in levels) < 40
     assert sum(level > 0.3 for level in levels) > 15
+    dim = [effects.dim_infrared(image, np.random.default_rng(seed)) for seed in range(60)]
+    assert max(float(picture.max()) for picture in dim) < 0.26
+    assert min(float(picture.min()) for picture in dim) > 0.04
 
 
 def test_sixteen_bit_infrared_is_scaled_by_the_whole_picture() -> None:

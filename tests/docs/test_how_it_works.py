@@ -17,13 +17,15 @@ def test_factors_of_the_fusion_loss() -> None:
     loss = recipe("segmif-lite").loss
     factors = {
         "L1": loss.intensity, "(1 − VIF(": loss.vif, "(1 − Qabf": loss.qabf,
-        f"max(0, {loss.scd_enough:g} − SCD) / 2": loss.scd, "(1 − (MI(": loss.mi,
+        "max(0, s − SCD) / 2": loss.scd, "(1 − (MI(": loss.mi,
         "S": loss.sharpness, "C": loss.contrast, "E": loss.entropy, "H": loss.halo, "V": loss.smooth,
-        "O": loss.clipping,
+        "O": loss.clipping, "K": loss.even,
     }  # fmt: skip
     for term, factor in factors.items():
         assert f"{factor:g} · {term}" in PAGE
-    assert loss.joint_factor == 1 / 20  # "a twentieth of it is added"
+    assert "s of SCD: {:g} and {:g}".format(*loss.scd_enough) in PAGE
+    assert "(1 + {:g}) max(A, B) + {:g} L".format(*loss.even_blend) in PAGE
+    assert f"{loss.joint_factor:.0%} of it are added".replace("%", " %") in PAGE
     assert loss.target == loss.gradient == loss.source_ssim == loss.texture == 0
     assert loss.dynamic
     assert f"temperature {loss.temperature:g}" in PAGE

@@ -94,8 +94,8 @@ def test_mutual_information_has_a_gradient_that_raises_it(dtype: torch.dtype) ->
 def test_enough_correlation_of_differences_ends_the_loss() -> None:
     fused, infrared, visible = pictures(40, 40, batch=1)
     scd = 2 - 2 * difference_correlation_loss(fused, infrared, visible).item()
-    assert difference_correlation_loss(fused, infrared, visible, enough=scd - 0.01).item() == 0
-    more = difference_correlation_loss(fused, infrared, visible, enough=scd + 0.1)
+    assert difference_correlation_loss(fused, infrared, visible, enough=(scd - 0.01, scd - 0.01)).item() == 0
+    more = difference_correlation_loss(fused, infrared, visible, enough=(scd + 0.1, scd + 0.1))
     assert more.item() == pytest.approx(0.05, abs=1e-6)
 
 

@@ -23,6 +23,7 @@ from segmif.losses import (
     source_ssim_loss,
 )
 from segmif.models import SegMiF
+from segmif.models.blend import broad_minimum
 from segmif.train.config import LossConfig, Phase, Recipe, StageConfig, StageKind
 from segmif.train.mixture import Batch
 from segmif.train.optim import parameter_groups
@@ -219,3 +220,24 @@ def test_what_is_asked_of_the_whole_picture_counts_by_its_factor(tiny: MakeRecip
         expected = factor * loss(fused, batch.infrared, luma)
         assert expected > 0, name
         assert found.item() == pytest.approx(expected.item(), rel=1e-3), name
+
+
+def test_even_holds_the_blend_of_dark_infrared_to_one_for_all_places(tiny: MakeRecipe, batch: Batch) -> None:
+    model = replace(tiny().model, layout="shared", encoder=replace(tiny().model.encoder, inputs=5), guide="maximum")
+    loss = LossConfig(target=0.0, intensity=1.0)
+    recipe = replace(tiny(), model=model, loss=loss)
+    network = _network(recipe)
+    torch.nn.init.normal_(network.fusion.output.weight, std=0.05)
+    even = replace(recipe, loss=replace(loss, even=3.0, even_blend=(0.1, 0.3)))
+    for brightness, share in ((0.1, 1.0), (0.275, 0.5), (0.5, 0.0)):
+        infrared = batch.infrared * (brightness / batch.infrared.mean((1, 2, 3), keepdim=True))
+        pair = replace(batch, infrared=infrared)
+        without, with_it = (stage_losses(network, pair, r, _phase("fusion", 1))["loss"] for r in (recipe, even))
+        luma = rgb_to_ycrcb(pair.visible)[:, :1]
+        c = network.fuse(pair.infrared, pair.visible).coefficients
+        assert c is not None
+        wanted = torch.zeros_like(c)
+        wanted[:, 0] = 0.1
+        wanted[:, 5:] = 0.3 * broad_minimum(pair.infrared, luma)
+        distance = (c - wanted).square().mean()
+        assert (with_it - without).item() == pytest.approx(3 * share * distance.item(), rel=1e-3, abs=1e-6)

@@ -50,6 +50,12 @@ def photometric_infrared(image: Picture, random: Random) -> Picture:
     return image * darkness if random.random() < 0.4 else image
 
 
+def dim_infrared(image: Picture, random: Random) -> Picture:
+    """An infrared camera whose range is set by something hotter than all it shows: dark, warm things barely above."""
+    gain = np.float32(random.uniform(0.12, 0.42))
+    return _gamma(image, random.uniform(1.0, 2.0)) * gain
+
+
 def night(image: Picture, random: Random, sky: npt.NDArray[np.bool_] | None = None) -> Picture:
     """Little light: dark, pale, tinted by street lamps, less of it higher up, noisy; the brightest spots may shine.
 

@@ -41,8 +41,8 @@ class TransformConfig:
     Geometry: `crop` side of the square view in pixels, `scale` range of the zoom, `flip`, `balance` (the view is
     placed on a pixel of a class drawn evenly from those present, or on a box).
     Visible only: `photometric_visible`, `night`, `glare`, `fog`, `rain`, `noise`.
-    Infrared only: `photometric_infrared`, `thermal_noise`; `misalign` moves it against the visible by up to
-    `misalign_pixels` (labels follow the visible).
+    Infrared only: `photometric_infrared`, `dim_infrared`, `thermal_noise`; `misalign` moves it against the visible by
+    up to `misalign_pixels` (labels follow the visible).
     `drop`: one of the two cameras fails.
     `paste`: an object of a rare class is put into the view (where the data has such, see `segmif.data.cutouts`).
     """
@@ -53,6 +53,7 @@ class TransformConfig:
     balance: float = 0.5
     photometric_visible: float = 0.5
     photometric_infrared: float = 0.5
+    dim_infrared: float = 0.0
     night: float = 0.0
     glare: float = 0.0
     fog: float = 0.0
@@ -223,6 +224,7 @@ def _infrared_effects(pictures: dict[str, Any], config: TransformConfig, random:
         done.append("misalign")
     for name, effect in (
         ("photometric_infrared", effects.photometric_infrared),
+        ("dim_infrared", effects.dim_infrared),
         ("thermal_noise", effects.thermal_noise),
     ):
         if random.random() < getattr(config, name):

@@ -1,6 +1,7 @@
 """Losses: pure functions of tensors, and the weights between the two tasks."""
 
 from segmif.losses.fusion import (
+    even_blend_loss,
     fusion_loss,
     fusion_loss_round1,
     halo_loss,
@@ -31,6 +32,7 @@ __all__ = [
     "distillation_loss",
     "edge_transfer_loss",
     "entropy_loss",
+    "even_blend_loss",
     "fusion_factor",
     "fusion_loss",
     "fusion_loss_round1",

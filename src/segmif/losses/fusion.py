@@ -21,6 +21,9 @@ HALO_FREE = 1 / 255
 """See `halo_loss`."""
 _HALO_SIDES = (4, 8, 16)
 
+DARK, BRIGHT = 0.15, 0.4
+"""Mean infrared up to which, and from which on, the first and the second number of `by_infrared` hold."""
+
 _TAPS = torch.exp(-(torch.arange(-5, 6, dtype=torch.float64) ** 2) / (2 * 1.5**2))
 _WINDOW: list[float] = (_TAPS / _TAPS.sum()).tolist()
 _C1, _C2 = 0.01**2, 0.03**2
@@ -112,6 +115,30 @@ def total_variation_loss(maps: Tensor) -> Tensor:
     """
     maps = _wide(maps)
     return maps.diff(dim=-1).abs().mean() + maps.diff(dim=-2).abs().mean()
+
+
+def even_blend_loss(coefficients: Tensor, wanted: Tensor, infrared: Tensor) -> Tensor:
+    """Mean (c − c*)² where infrared is dark, nothing where it is bright: decide place by place only where it pays.
+
+    A dark infrared picture adds a few warm things; for the rest one blend for all places keeps the edges of the
+    sources better than what a network makes of pictures unlike those it was trained on.
+
+    Args:
+        coefficients: c of a blend, (B, C, h, w).
+        wanted: c*, same shape.
+        infrared: A, (B, 1, H, W) in [0, 1]; see `by_infrared`.
+
+    Raises:
+        InputError: the shapes of the coefficients differ.
+    """
+    found, wanted = same_shape(coefficients=coefficients, wanted=wanted)
+    return (by_infrared(_wide(infrared), (1.0, 0.0)) * (found - wanted).square().mean((1, 2, 3))).mean()
+
+
+def by_infrared(infrared: Tensor, values: tuple[float, float]) -> Tensor:
+    """(B,) the first value for dark infrared pictures (B, 1, H, W), the second for bright ones, between for others."""
+    brightness = ((infrared.mean((1, 2, 3)) - DARK) / (BRIGHT - DARK)).clamp(0, 1)
+    return values[0] + brightness * (values[1] - values[0])
 
 
 def halo_loss(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segmif.losses.fusion import same_shape
+from segmif.losses.fusion import by_infrared, same_shape
 
 _NOISE = 2.0
 """Variance of the visual noise of VIF, in squared grey levels."""
@@ -83,16 +83,23 @@ def edge_transfer_loss(fused_luma: Tensor, infrared: Tensor, visible_luma: Tenso
 
 
 def difference_correlation_loss(
-    fused_luma: Tensor, infrared: Tensor, visible_luma: Tensor, *, enough: float = 2.0
+    fused_luma: Tensor, infrared: Tensor, visible_luma: Tensor, *, enough: tuple[float, float] = (2.0, 2.0)
 ) -> Tensor:
-    """max(0, enough − SCD) / 2: what F adds to each source looks like the other (Aslantas & Bendes, AEU 69(12), 2015).
+    """max(0, e − SCD) / 2: what F adds to each source looks like the other (Aslantas & Bendes, AEU 69(12), 2015).
 
-    SCD is at most 2. A picture that has `enough` has no more to gain: beyond some 1.7 it is bought with contrast that
+    SCD is at most 2. A picture that has enough, e, has no more to gain: beyond some 1.7 it is bought with contrast that
     no source has, at the price of mutual information. Other arguments and errors as `vif_loss`.
+
+    Args:
+        fused_luma: F.
+        infrared: A.
+        visible_luma: B.
+        enough: e for pairs of dark and of bright infrared, in between for others.
     """
+    wanted = by_infrared(infrared.float(), enough)
     f, a, b = _levels(fused_luma, infrared, visible_luma)
     scd = _correlation(f - b, a) + _correlation(f - a, b)
-    return F.relu(enough - scd).mean() / 2
+    return F.relu(wanted - scd).mean() / 2
 
 
 def mutual_information_loss(fused_luma: Tensor, infrared: Tensor, visible_luma: Tensor) -> Tensor:

@@ -14,10 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segmif.losses.fusion import same_shape, sobel
-
-DARK, BRIGHT = 0.15, 0.4
-"""Mean infrared up to which, and from which on, the first and the second number of `enough` hold."""
+from segmif.losses.fusion import by_infrared, same_shape, sobel
 
 _BINS = 48
 _FLAT = 1e-6
@@ -40,7 +37,7 @@ def sharpness_loss(
         InputError: the shapes differ.
     """
     f, a, b = same_shape(fused_luma=fused_luma, infrared=infrared, visible_luma=visible_luma)
-    wanted = _between(a, enough) * torch.maximum(sobel(a), sobel(b)).mean((1, 2, 3))
+    wanted = by_infrared(a, enough) * torch.maximum(sobel(a), sobel(b)).mean((1, 2, 3))
     return F.relu(1 - sobel(f).mean((1, 2, 3)) / wanted.clamp(min=_FLAT)).mean()
 
 
@@ -57,7 +54,7 @@ def contrast_loss(
     `most` is a deviation that is enough for any picture. Other arguments and errors as `sharpness_loss`.
     """
     f, a, b = same_shape(fused_luma=fused_luma, infrared=infrared, visible_luma=visible_luma)
-    wanted = (_between(a, enough) * torch.maximum(a, b).std((1, 2, 3))).clamp(_FLAT, most)
+    wanted = (by_infrared(a, enough) * torch.maximum(a, b).std((1, 2, 3))).clamp(_FLAT, most)
     return F.relu(1 - f.clamp(0, 1).std((1, 2, 3)) / wanted).mean()
 
 
@@ -73,7 +70,7 @@ def entropy_loss(
     levels = f[:, :, ::2, ::2].clamp(0, 1).flatten(1) * (_BINS - 1)
     shares = F.relu(1 - (levels[..., None] - torch.arange(_BINS, device=f.device)).abs()).mean(1)
     bits = -(shares * shares.clamp(min=1e-9).log2()).sum(1) + torch.log2(f.new_tensor(256 / _BINS))
-    return F.relu(_between(a, enough) - bits).mean()
+    return F.relu(by_infrared(a, enough) - bits).mean()
 
 
 def clipping_loss(fused_luma: Tensor) -> Tensor:
@@ -84,9 +81,3 @@ def clipping_loss(fused_luma: Tensor) -> Tensor:
     """
     (f,) = same_shape(fused_luma=fused_luma)
     return (F.relu(f - 1) + F.relu(-f)).mean()
-
-
-def _between(infrared: Tensor, values: tuple[float, float]) -> Tensor:
-    """(B,) the first value for dark infrared pictures, the second for bright ones."""
-    brightness = ((infrared.mean((1, 2, 3)) - DARK) / (BRIGHT - DARK)).clamp(0, 1)
-    return values[0] + brightness * (values[1] - values[0])

@@ -114,6 +114,13 @@ def with_broad_minimum(decided: Tensor, infrared: Tensor, luma: Tensor) -> Tenso
     return torch.cat((decided[:, :5], decided[:, 5:6] + decided[:, 6:7] * broad), dim=1)
 
 
+def even_blend(like: Tensor, infrared: Tensor, luma: Tensor, maximum: float, broad: float) -> Tensor:
+    """Coefficients (B, 6, h, w), shaped as `like`, of (1 + maximum) max(A, B) + broad · L, the same at every place."""
+    decided = like.new_zeros(len(like), BASES + 1, *size_of(like))
+    decided[:, 0], decided[:, BASES] = maximum, broad
+    return with_broad_minimum(decided, infrared, luma)
+
+
 def broad_minimum(infrared: Tensor, luma: Tensor) -> Tensor:
     """L: the darker of both pictures (B, 1, H, W), at stride 4 and blurred by two 5×5 boxes (σ about 8 pixels)."""
     cells = F.avg_pool2d(torch.minimum(infrared, luma), STRIDE, ceil_mode=True, count_include_pad=False)

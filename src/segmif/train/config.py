@@ -100,10 +100,12 @@ class LossConfig:
 
     Fusion = `target` · (the paper's loss against the VSM-WLS target) + `intensity` · max-intensity + `gradient` ·
     max-gradient + `source_ssim` · (1 − SSIM with both sources) + `vif` · (1 − VIF) + `qabf` · (1 − Qabf) + `scd` ·
-    max(0, `scd_enough` − SCD) / 2 + `mi` · (1 − MI / all that the sources hold) + `texture` · (what is missing of
+    (what is missing of enough SCD) / 2 + `mi` · (1 − MI / all that the sources hold) + `texture` · (what is missing of
     `texture_gain` times the stronger gradient) + `halo` · (broad changes of brightness that no source shows) +
-    `smooth` · (total variation of coefficients) + `clipping` · (what leaves [0, 1]), and `sharpness`, `contrast` and
-    `entropy` · (what is missing of enough edges, deviation and bits; `…_enough` for dark and for bright infrared).
+    `smooth` · (total variation of coefficients) + `clipping` · (what leaves [0, 1]) + `even` · (distance of the
+    coefficients from those of `even_blend`, of the maximum and of the broad minimum, where infrared is dark), and
+    `sharpness`, `contrast` and `entropy` · (what is missing of enough edges, deviation and bits). `…_enough` holds the
+    numbers for dark and for bright infrared.
     Rounds after the first and joint training: w_f · fusion_factor · Fusion + w_s · `segmentation` · cross entropy,
     where fusion_factor is `round_factor` / k in round k and `joint_factor` in joint training, and (w_f, w_s) are
     dynamic (`temperature`) or 1. `class_weights` of the cross entropy by class name; others 1. With a teacher,
@@ -117,12 +119,14 @@ class LossConfig:
     vif: float = 0.0
     qabf: float = 0.0
     scd: float = 0.0
-    scd_enough: float = 2.0
+    scd_enough: tuple[float, float] = (2.0, 2.0)
     mi: float = 0.0
     texture: float = 0.0
     texture_gain: float = 1.0
     halo: float = 0.0
     smooth: float = 0.0
+    even: float = 0.0
+    even_blend: tuple[float, float] = (0.085, 0.2)
     clipping: float = 0.0
     sharpness: float = 0.0
     sharpness_enough: tuple[float, float] = (1.0, 1.0)

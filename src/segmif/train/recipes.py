@@ -49,9 +49,9 @@ def blinded(crop: int) -> TransformConfig:
 
 
 def unblinded(crop: int) -> TransformConfig:
-    """What a fusion network is to make sharp: the pictures as cameras give them, infrared often darker."""
-    views = replace(PRESETS["geometry"], crop=crop, scale=(0.9, 1.5), balance=0.0)
-    return replace(views, photometric_infrared=0.8, photometric_visible=0.3, night=0.3)
+    """What a fusion network is to make sharp: the pictures as cameras give them, infrared often much darker."""
+    views = replace(PRESETS["geometry"], crop=crop, scale=(0.65, 1.5), balance=0.0)
+    return replace(views, photometric_infrared=0.8, dim_infrared=0.6, photometric_visible=0.3, night=0.4)
 
 
 def reference() -> Recipe:
@@ -101,16 +101,16 @@ def joint() -> Recipe:
 
 
 _MEASURED_LOSS = LossConfig(
-    target=0.0, intensity=0.1, vif=0.2, qabf=12.0, scd=2.0, scd_enough=1.76, mi=1.5,
-    sharpness=10.0, sharpness_enough=(0.95, 0.985), contrast=5.0, contrast_enough=(1.0, 1.4), entropy=2.0,
-    entropy_enough=(0.0, 7.66), halo=60.0, smooth=1.5, clipping=6.0,
-    joint_factor=0.05, round_factor=1.0, segmentation=1.0, dynamic=True, temperature=2.0,
+    target=0.0, intensity=0.1, vif=0.2, qabf=35.0, scd=8.0, scd_enough=(1.62, 1.86), mi=1.0,
+    sharpness=12.0, sharpness_enough=(0.97, 1.05), contrast=5.0, contrast_enough=(0.95, 1.4), entropy=2.0,
+    entropy_enough=(0.0, 7.66), halo=60.0, smooth=2.0, clipping=6.0, even=120.0,
+    joint_factor=0.03, round_factor=1.0, segmentation=1.0, dynamic=True, temperature=2.0,
 )  # fmt: skip
 """What the field measures, up to what is enough of it, and no halos.
 
 Edges (Qabf) and likeness to the sources pull one way, contrast and sharpness the other: which pictures come out is
-decided by how much of the second is asked for. In joint training all of it counts little, or the common bound of the
-gradient would leave nothing to the segmentation.
+decided by how much of the second is asked for. Where infrared is dark the blend is held to one for all places. In
+joint training all of it counts little, or the common bound of the gradient would leave nothing to the segmentation.
 """
 
 
@@ -141,6 +141,7 @@ def _with_synthetic() -> DataConfig:
         Source(dataset="roadscene", only=("FLIR_04735", "FLIR_00578"), weight=0.3, stages=for_labels),
         Source(dataset="camvid", weight=0.4, hand_weight=0.7, stages=for_labels),
         Source(dataset="fmb", folder="synthetic", weight=0.6, hand_weight=0.7, stages=for_labels),
+        Source(dataset="fmb", folder="synthetic", weight=0.15, stages=("fusion",)),
         Source(dataset="fmb", folder="trucks", weight=0.4, hand_weight=0.7, stages=for_labels),
         Source(dataset="fmb", folder="lorries", weight=0.5, hand_weight=0.7, stages=for_labels),
     )

@@ -21,6 +21,7 @@ from segmif.losses import (
     distillation_loss,
     edge_transfer_loss,
     entropy_loss,
+    even_blend_loss,
     fusion_loss,
     fusion_loss_round1,
     halo_loss,
@@ -35,6 +36,7 @@ from segmif.losses import (
     vif_loss,
 )
 from segmif.models import SegMiF, SegMiFConfig, SegMiFOutput
+from segmif.models.blend import even_blend
 from segmif.train.config import Phase, Recipe, StageKind
 from segmif.train.mixture import Batch
 
@@ -217,6 +219,9 @@ def _fusion_loss(output: SegMiFOutput, batch: Batch, recipe: Recipe, *, first: b
         total = total + factors.clipping * clipping_loss(fused_luma)
     if factors.smooth and output.coefficients is not None:
         total = total + factors.smooth * total_variation_loss(output.coefficients)
+    if factors.even and output.coefficients is not None:
+        wanted = even_blend(output.coefficients, batch.infrared, visible_luma, *factors.even_blend)
+        total = total + factors.even * even_blend_loss(output.coefficients, wanted, batch.infrared)
     return total
 
 
