@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 
 def draw_speed(entries: Sequence[Entry], path: str | Path, clock: Clock = "wall") -> None:
-    """Write a figure: time against pixels, and pairs per second against threads if there are several counts.
+    """Write a figure: time against pixels if there are several sizes, pairs per second against threads likewise.
 
     A colour is a model with its back end, a dash a precision.
 
@@ -33,26 +33,35 @@ def draw_speed(entries: Sequence[Entry], path: str | Path, clock: Clock = "wall"
         InputError: matplotlib is not installed (extra bench).
     """
     pyplot = require_extra("matplotlib.pyplot", "bench")
-    field, unit = CLOCKS[clock]
-    first = entries[0]
-    sizes = _lines(entries, lambda e: (e["width"] * e["height"] / 1e6, e[field]), {"threads": first["threads"]})
-    same_size = {"width": first["width"], "height": first["height"]}
-    threads = _lines(entries, lambda e: (e["threads"], 1 / e["median"]), same_size)
-    panels = 1 + (len({e["threads"] for e in entries}) > 1)
-    figure, axes = pyplot.subplots(1, panels, figsize=(1 + 6 * panels, 4.8), layout="constrained", squeeze=False)
-    _panel(axes[0, 0], sizes, f"threads: {first['threads']}", "size, by its pixels", f"{unit} per pair")
-    axes[0, 0].set_xscale("log")
-    axes[0, 0].set_yscale("log")
-    axes[0, 0].yaxis.set_major_formatter("{x:g}")
-    _mark_sizes(axes[0, 0], entries)
-    if panels == 2:
-        _panel(axes[0, 1], threads, f"{first['width']}×{first['height']}", "threads", "pairs per second")
-        axes[0, 1].set_xticks(sorted({e["threads"] for e in entries}))
-        axes[0, 1].set_ylim(bottom=0)
+    several_threads = len({e["threads"] for e in entries}) > 1
+    several_sizes = len({(e["width"], e["height"]) for e in entries}) > 1
+    panels = ([_draw_sizes] if several_sizes or not several_threads else []) + [_draw_threads] * several_threads
+    figure, axes = pyplot.subplots(
+        1, len(panels), figsize=(1 + 6 * len(panels), 4.8), layout="constrained", squeeze=False
+    )
+    for draw, panel in zip(panels, axes[0], strict=True):
+        draw(panel, entries, clock)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=Path(path).suffix.lstrip(".").lower() or "png", dpi=150)
     pyplot.close(figure)
+
+
+def _draw_sizes(axes: Any, entries: Sequence[Entry], clock: Clock) -> None:
+    field, unit = CLOCKS[clock]
+    threads = entries[0]["threads"]
+    lines = _lines(entries, lambda e: (e["width"] * e["height"] / 1e6, e[field]), {"threads": threads})
+    _panel(axes, lines, f"threads: {threads}", "size, by its pixels", f"{unit} per pair")
+    axes.set_xscale("log")
+    _mark_sizes(axes, entries)
+
+
+def _draw_threads(axes: Any, entries: Sequence[Entry], clock: Clock) -> None:
+    """By the clock on the wall in any case: the same work by more threads takes no fewer processor seconds."""
+    same_size = {key: entries[0][key] for key in ("width", "height")}
+    lines = _lines(entries, lambda e: (e["threads"], 1 / e["median"]), same_size)
+    _panel(axes, lines, "{width}×{height}".format(**same_size), "threads", "pairs per second")
+    axes.set_xticks(sorted({e["threads"] for e in entries}))
 
 
 def _lines(
@@ -76,6 +85,8 @@ def _panel(axes: Any, lines: dict[tuple[str, str], list[Point]], title: str, x: 
     axes.set_title(title, fontsize=12)
     axes.set_xlabel(x, fontsize=11)
     axes.set_ylabel(y, fontsize=11)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(True, which="major", alpha=0.3)
 
 
