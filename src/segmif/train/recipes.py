@@ -101,10 +101,10 @@ def joint() -> Recipe:
 
 
 _MEASURED_LOSS = LossConfig(
-    target=0.0, intensity=0.1, vif=0.2, qabf=35.0, scd=8.0, scd_enough=(1.62, 1.86), mi=1.0,
-    sharpness=12.0, sharpness_enough=(0.97, 1.05), contrast=5.0, contrast_enough=(0.95, 1.4), entropy=2.0,
-    entropy_enough=(0.0, 7.66), halo=60.0, smooth=2.0, clipping=6.0, even=120.0,
-    joint_factor=0.03, round_factor=1.0, segmentation=1.0, dynamic=True, temperature=2.0,
+    target=0.0, intensity=0.1, vif=0.2, qabf=60.0, scd=12.0, scd_enough=(1.62, 1.93), mi=1.0,
+    sharpness=12.0, sharpness_enough=(0.985, 1.06), contrast=5.0, contrast_enough=(0.9, 1.3), entropy=2.0,
+    entropy_enough=(0.0, 7.66), halo=60.0, smooth=2.0, clipping=6.0, even=120.0, even_blend=(0.095, 0.05),
+    joint_factor=0.02, round_factor=1.0, segmentation=1.0, dynamic=True, temperature=2.0,
 )  # fmt: skip
 """What the field measures, up to what is enough of it, and no halos.
 
@@ -192,7 +192,7 @@ def _interactive(name: str, steps: int) -> Recipe:
             augment=seeing(320),
         ),
         last_fusion=StageConfig(
-            steps=steps // 4, batch=8, learning_rate=1e-3, warmup=10, augment=unblinded(256)
+            steps=steps * 2 // 5, batch=8, learning_rate=1e-3, warmup=10, augment=unblinded(256)
         ),
         loss=replace(_MEASURED_LOSS, class_weights=_RARE),
         data=_with_synthetic(),
