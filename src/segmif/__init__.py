@@ -17,12 +17,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from segmif._version import __version__
+from segmif.waiting import wait_briefly
 
 if TYPE_CHECKING:
     from segmif.checks import InputError, InputWarning
     from segmif.infer import Model, Result, load
     from segmif.models import SegMiF, SegMiFConfig, SegMiFOutput, convert_reference, load_segformer
     from segmif.streams import open_pairs
+
+wait_briefly()  # before anything imports PyTorch
 
 _HOMES = {
     "InputError": "segmif.checks",

@@ -7,6 +7,7 @@ user of PyTorch has. Random pictures and, for a preset without weights, random w
 from __future__ import annotations
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from segmif import waiting
 from segmif.bench.plain import PlainCascade
 from segmif.checks import InputError
 from segmif.color import luma
@@ -68,7 +70,7 @@ def measure_apart(job: Job) -> dict[str, Any]:
         InputError: the model, back end or dtype cannot be had here.
     """
     command = [sys.executable, "-m", "segmif.bench.speed", json.dumps(asdict(job))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(job))
     try:
         result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
@@ -77,6 +79,15 @@ def measure_apart(job: Job) -> dict[str, Any]:
     if "error" in result:
         raise InputError(result["error"])
     return result
+
+
+def _environment(job: Job) -> dict[str, str]:
+    """Of the process that measures: plain has OpenMP as PyTorch's users have it, see `segmif.waiting`."""
+    if job.backend != PLAIN:
+        return dict(os.environ)
+    ours = os.environ.get(waiting.VARIABLE) == waiting.TURNS
+    kept = {key: value for key, value in os.environ.items() if not (ours and key == waiting.VARIABLE)}
+    return kept | {waiting.SWITCH: "default"}
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -179,7 +190,9 @@ class Worker:
         self.job = job
         command = [sys.executable, "-m", "segmif.bench.speed", json.dumps(asdict(job)), "turns"]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=_environment(job)
+        )
         try:
             self._answer()
         except BaseException:
