@@ -111,6 +111,31 @@ def test_a_teacher_of_another_resolution_is_resampled_and_never_learns():
     assert student.grad.abs().sum() > 0
 
 
+def test_where_the_label_contradicts_the_teacher_it_is_heard_less():
+    student, labels = scene(3, (6, 8))
+    teacher = scene(3, (6, 8), 1)[0]
+    labels[0, 0, :4] = 255
+    trust = torch.tensor([0.7, 3.0])
+    total = 0.0
+    for b, weight in enumerate((0.7, 1.0)):
+        for y in range(6):
+            for x in range(8):
+                q, p = ((one[b, :, y, x] / 2).softmax(0) for one in (student, teacher))
+                label = int(labels[b, y, x])
+                wrong = label != 255 and label != int(teacher[b, :, y, x].argmax())
+                total += (1 - weight * wrong) * (p * (p / q).log()).sum().item()
+    value = distillation_loss(student, teacher, labels=labels, label_weight=trust).item()
+    assert value == pytest.approx(4 * total / (2 * 6 * 8), rel=1e-4)
+    large = labels.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    assert distillation_loss(student, teacher, labels=large, label_weight=trust).item() == pytest.approx(value)
+    agreed = distillation_loss(student, teacher, labels=teacher.argmax(1)).item()
+    assert agreed == pytest.approx(distillation_loss(student, teacher).item())
+    other = (teacher.argmax(1) + 1) % 3
+    assert distillation_loss(student, teacher, labels=other).item() == 0
+    with pytest.raises(InputError, match="labels"):
+        distillation_loss(student, teacher, labels=labels[:1])
+
+
 @pytest.mark.parametrize(("other", "temperature"), [((2, 4, 6, 8), 2), ((1, 3, 6, 8), 2), ((2, 3, 6, 8), 0)])
 def test_distillation_refuses_other_classes_other_pictures_and_no_temperature(other, temperature):
     with pytest.raises(InputError, match=r"student and teacher|temperature"):

@@ -181,7 +181,11 @@ def test_a_teacher_teaches_every_pixel(tiny: MakeRecipe, batch: Batch, kind: Sta
     assert any(p.grad is not None and p.grad.any() for p in network.head.parameters())
     alone = stage_losses(network, batch, recipe, _phase(kind, 2))["segmentation"].item()
     both = stage_losses(network, batch, recipe, _phase(kind, 2), teacher=teacher)["segmentation"].item()
-    assert both > alone
+    expected = 0.7 * distillation_loss(
+        heard[-1], taught, temperature=1.5, labels=batch.labels, label_weight=batch.label_weight
+    )
+    assert both - alone == pytest.approx(expected.item(), rel=1e-3)
+    assert expected < 0.7 * distillation_loss(heard[-1], taught, temperature=1.5)
 
 
 def test_smooth_counts_the_variation_of_the_coefficients(tiny: MakeRecipe, batch: Batch) -> None:

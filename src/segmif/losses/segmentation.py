@@ -48,15 +48,27 @@ def segmentation_loss(
     return total / weight.where(weight > 0, torch.ones_like(weight))
 
 
-def distillation_loss(logits: Tensor, teacher_logits: Tensor, *, temperature: float = 2.0) -> Tensor:
+def distillation_loss(
+    logits: Tensor,
+    teacher_logits: Tensor,
+    *,
+    temperature: float = 2.0,
+    labels: Tensor | None = None,
+    label_weight: Tensor | None = None,
+    ignore_index: int = IGNORE,
+) -> Tensor:
     """T² · KL(softmax(teacher / T) ‖ softmax(logits / T)), mean over all pixels (Hinton et al., arXiv 1503.02531).
 
-    Every pixel counts, labelled or not; T² keeps the gradients' size whatever the temperature.
+    Every pixel counts, labelled or not; T² keeps the gradients' size whatever the temperature. With `labels`, a pixel
+    where the teacher's answer is not the label counts 1 − `label_weight`: what is known to be wrong is not taught.
 
     Args:
         logits: of the student, (B, K, h, w).
         teacher_logits: (B, K, h', w'), resampled bilinearly to the student's size; no gradient reaches them.
         temperature: T; above 1 the classes that are not the answer count for more.
+        labels: (B, H, W) integer ids, resampled to the nearest of the student's size; None asks no labels.
+        label_weight: (B,) how far the labels of each picture are trusted, in [0, 1] (more counts as 1); None is 1.
+        ignore_index: id of pixels without a label.
 
     Raises:
         InputError: other pictures or classes, or a temperature that is not positive.
@@ -73,4 +85,11 @@ def distillation_loss(logits: Tensor, teacher_logits: Tensor, *, temperature: fl
         taught = F.interpolate(taught, size=logits.shape[2:], mode="bilinear", align_corners=False)
     student, teacher = ((x.float() / temperature).log_softmax(1) for x in (logits, taught))
     divergence = F.kl_div(student, teacher, reduction="none", log_target=True).sum(1)
+    if labels is not None:
+        if labels.ndim != 3 or labels.shape[0] != logits.shape[0]:
+            raise InputError(f"expected labels (B, H, W) of {logits.shape[0]} pictures, got {tuple(labels.shape)}")
+        said = F.interpolate(labels[:, None].float(), size=logits.shape[2:], mode="nearest")[:, 0]
+        wrong = (said != ignore_index) & (said != taught.argmax(1))
+        trust = torch.ones(len(labels)) if label_weight is None else label_weight.clamp(0, 1)
+        divergence = divergence * (1 - wrong * trust.to(divergence)[:, None, None])
     return temperature**2 * divergence.mean()

@@ -228,6 +228,8 @@ def _fusion_loss(output: SegMiFOutput, batch: Batch, recipe: Recipe, *, first: b
 def _segmentation_loss(logits: Tensor, batch: Batch, recipe: Recipe, teacher: SegMiF | None) -> Tensor:
     """Mean over the pictures of label weight · cross entropy, plus what the teacher says of the same views.
 
+    The teacher is heard the less, by the label's weight, where the label contradicts it.
+
     Each picture's share does not depend on the others, so that accumulated and distributed batches give exactly the
     loss of one big batch.
     """
@@ -242,7 +244,13 @@ def _segmentation_loss(logits: Tensor, batch: Batch, recipe: Recipe, teacher: Se
         return labelled
     with torch.no_grad():
         taught = teacher(batch.infrared, batch.visible, batch.target if teacher.config.guide == "vsm_wls" else None)
-    taught_loss = distillation_loss(logits, taught.logits, temperature=recipe.loss.distillation_temperature)
+    taught_loss = distillation_loss(
+        logits,
+        taught.logits,
+        temperature=recipe.loss.distillation_temperature,
+        labels=batch.labels,
+        label_weight=batch.label_weight,
+    )
     return labelled + recipe.loss.distillation * taught_loss
 
 
