@@ -47,8 +47,8 @@ def place_hero(stage: Stage, rng: Rng) -> None:
     y = rng.uniform(5, 14)
     if what in ("truck", "bus"):  # long ones stand across, close enough to fill the picture, or farther off
         across = rng.random() < 0.5
-        turn = rng.choice((-1, 1)) * np.pi / 2 + rng.normal(0, 0.15) if across else turn
-        y = rng.uniform(5, 14) if across else rng.uniform(12, 25)
+        turn = rng.choice((-1, 1)) * np.pi / 2 + rng.normal(0, 0.3) if across else turn
+        y = rng.uniform(4, 14) if across else rng.uniform(9, 25)
     x, y = street.at(offset + float(rng.uniform(-0.5, 0.5)), float(y))
     yaw = street.heading(y) + direction + float(turn)
     any_yaw, height = float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(1.55, 1.9))

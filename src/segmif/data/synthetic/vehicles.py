@@ -13,6 +13,7 @@ import numpy as np
 from segmif.data.synthetic.camera import Points
 from segmif.data.synthetic.canvas import DARK, Light, Surface, pick, scaled
 from segmif.data.synthetic.conditions import RGB, Vector
+from segmif.data.synthetic.loads import TRUCK_PAINTS, Load
 from segmif.data.synthetic.solid import Solid, upright
 from segmif.data.synthetic.texture import Rng
 from segmif.data.synthetic.vehicle_shapes import Kind, Outline, draw_shape
@@ -24,9 +25,6 @@ _PAINTS: tuple[RGB, ...] = (
     (0.75, 0.75, 0.74), (0.7, 0.7, 0.68), (0.42, 0.43, 0.45), (0.2, 0.21, 0.22), (0.03, 0.03, 0.035),
     (0.02, 0.025, 0.04), (0.08, 0.09, 0.1), (0.35, 0.02, 0.02), (0.03, 0.06, 0.22), (0.06, 0.12, 0.3),
     (0.25, 0.2, 0.12), (0.05, 0.12, 0.07), (0.55, 0.35, 0.03),
-)  # fmt: skip
-_TRUCK_PAINTS: tuple[RGB, ...] = (
-    (0.75, 0.75, 0.73), (0.6, 0.6, 0.58), (0.1, 0.2, 0.45), (0.5, 0.1, 0.05), (0.12, 0.3, 0.15), (0.6, 0.45, 0.08),
 )  # fmt: skip
 _BUS_PAINTS: tuple[RGB, ...] = (
     (0.7, 0.1, 0.06), (0.08, 0.2, 0.5), (0.7, 0.68, 0.6), (0.75, 0.5, 0.05), (0.1, 0.4, 0.2),
@@ -47,7 +45,7 @@ class Vehicle(Solid):
         rng, conditions = self.rng, self.canvas.conditions
         self.shape = draw_shape(self.kind, rng)
         self.size = (self.shape.width, self.shape.body[-1][0] - min(self.shape.body[0][0], -self.shape.body[-1][0]))
-        paints = {"truck": _TRUCK_PAINTS, "bus": _BUS_PAINTS}.get(self.kind, _PAINTS)
+        paints = {"truck": TRUCK_PAINTS, "bus": _BUS_PAINTS}.get(self.kind, _PAINTS)
         self.colour = pick(rng, paints, 0.15)
         self.rim: RGB = (0.3, 0.3, 0.31) if rng.random() < 0.7 else (0.08, 0.08, 0.08)
         warm, body, tyre, engine, lamps, brakes = rng.uniform(size=6)
@@ -299,44 +297,15 @@ class Vehicle(Solid):
         self._wheels(near=True)
 
     def _load(self, rear: float, front: float) -> None:
-        half, low = self.shape.width / 2 + 0.05, 0.95
-        style = self.rng.choice(("box", "flat", "tarp"))
-        high = {"box": 3.0, "flat": 1.5, "tarp": 2.7}[style]
-        colour = pick(self.rng, _TRUCK_PAINTS[:2] if style == "box" else _TRUCK_PAINTS[2:])
-        skin = self._paint(colour, self.skin - 1, 0.95 if style == "tarp" else 0.88)
-        frame = self._paint(_BLACK, self.skin + 1)
-        lines = self._paint(scaled(colour, 0.6), self.skin - 2)
-        rails = [upright((side, rear), (side, front), 0.5, low) for side in (-half, half)]
-        for rail in rails:
-            self.face(rail, frame)
-        back = upright((-half, rear), (half, rear), low, high)
-        walls = [upright((side, rear), (side, front), low, high) for side in (-half, half)]
-        walls += [back, upright((-half, front), (half, front), low, high)]
-        for wall in sorted(walls, key=lambda face: -float(self.world(face)[:, 1].mean())):
-            if self.face(wall, skin):
-                flank = wall[0, 0] == wall[1, 0]
-                for u in np.arange(0.0, 1.0, 0.125 if flank else 0.5):
-                    self.patch(wall, (u, u + 0.012), (0.02, 0.98), lines)
-                if flank and style == "box" and self.close:
-                    self._lettering(wall)
-        if self.visible(self.world(back)):
-            bumper = upright((-half, rear), (half, rear), 0.5, low)
-            self.face(bumper, frame)
+        half = self.shape.width / 2 + 0.05
+        Load(
+            canvas=self.canvas, x=self.x, y=self.y, yaw=self.yaw, rng=self.rng, rear=rear, front=front,
+            width=2 * half, celsius=self.skin - 1, close=self.close,
+        ).draw()  # fmt: skip
+        bumper = upright((-half, rear), (half, rear), 0.5, 0.95)
+        if self.face(bumper, self._paint(_BLACK, self.skin + 1)):
             self.patch(bumper, (0.38, 0.62), (0.2, 0.7), self._paint(_PLATE, self.skin))
             self._lamps(bumper, front=False)
-
-    def _lettering(self, wall: Points) -> None:
-        """Coloured fields and rows of strokes on the side of a box: what tells a large load from a house front."""
-        for _ in range(int(self.rng.integers(0, 4))):
-            u, v = self.rng.uniform(0.04, 0.6), self.rng.uniform(0.15, 0.75)
-            wide, high = self.rng.uniform(0.08, 0.36), self.rng.uniform(0.06, 0.22)
-            paint = self._paint(pick(self.rng, _TRUCK_PAINTS[2:] + _BUS_PAINTS[:2], 0.3), self.skin - 0.5)
-            if self.rng.random() < 0.4:
-                self.patch(wall, (u, u + wide), (v, v + high), paint)
-                continue
-            for at in np.arange(u, u + wide, 0.02):
-                low, up = np.sort(self.rng.uniform(0, high, 2))
-                self.patch(wall, (at, at + 0.012), (v + low, v + max(up, low + 0.02)), paint)
 
 
 def _hull_2d(points: Points) -> Points:
