@@ -43,6 +43,18 @@ def test_models_where_they_belong(monkeypatch):
     assert leaderboard.default_methods() == ["segmif-b0@msrs,roadscene,tno", "segmif-cwfid@cwfid", "classic"]
 
 
+def test_the_page_shows_no_pairs_twice():
+    tables = {"msrs:test": 1, "msrs:val": 2, "tno:test": 3}
+    page = leaderboard._of_page({"made": "today", "fusion": tables, "segmentation": tables})
+    assert page == {
+        "made": "today",
+        "fusion": {"msrs:test": 1, "tno:test": 3},
+        "segmentation": {"msrs:val": 2, "tno:test": 3},
+    }
+    alone = {"fusion": {"msrs:val": 2}, "segmentation": {"msrs:test": 1}}
+    assert leaderboard._of_page(alone) == alone
+
+
 def test_the_leaderboard(tmp_path, tiny, capsys):
     write_pairs(tmp_path / "data" / "msrs")
     (tmp_path / "data" / "msrs" / "visible" / "00002N.png").write_bytes(b"no")
