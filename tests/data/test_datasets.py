@@ -269,6 +269,16 @@ def test_roots_that_are_no_data_set(tmp_path: Path) -> None:
         open_dataset("fmb", tmp_path / "other")
 
 
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = worlds.paired(tmp_path)
+    locked = root / "infrared"
+    (locked).rename(root / "closed")  # as empty as a folder looks to those who may not list it
+    locked.mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != locked)
+    with pytest.raises(InputError, match=r"infrared: cannot be listed \(Permission denied\); check its permissions"):
+        open_dataset("folder", root)
+
+
 def test_nothing_left_after_filtering(tmp_path: Path) -> None:
     root = worlds.paired(tmp_path)
     shutil.rmtree(root / "label")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from segmif.checks import InputError
+from segmif.claims import claim
 from segmif.color import luma
 from segmif.data import PairDataset, PairSample, open_dataset
 from segmif.data.cache import CachedDataset, write_cache
@@ -144,6 +145,13 @@ def test_cache_gives_the_same_samples(dataset: PairDataset, tmp_path: Path) -> N
     assert len(pickle.dumps(cached)) < 5000
     same(dataset[1], pickle.loads(pickle.dumps(cached))[1])
     assert not cached[0].visible.flags.writeable
+
+
+def test_two_runs_do_not_write_one_cache(dataset: PairDataset, tmp_path: Path) -> None:
+    with claim(tmp_path), pytest.raises(InputError, match="another run is writing there"):
+        write_cache(dataset, tmp_path)
+    write_cache(dataset, tmp_path)
+    assert CachedDataset(tmp_path).names == list(dataset.names)
 
 
 def test_damaged_caches(dataset: PairDataset, tmp_path: Path) -> None:

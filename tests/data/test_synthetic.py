@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmif.checks import InputError
+from segmif.claims import claim
 from segmif.data.base import PairDataset, PairSample
 from segmif.data.synthetic import TIMES, WEATHERS, SyntheticDataset, synthetic_scene, write_dataset
 from segmif.data.synthetic.camera import NEAR, Camera
@@ -253,6 +254,12 @@ def test_scenes_can_be_chosen_by_what_they_show(tmp_path, monkeypatch):
     monkeypatch.setattr("segmif.data.synthetic.dataset._PATIENCE", 2)
     with pytest.raises(InputError, match="2 scenes in a row without truck 1 of the picture"):
         write_dataset(tmp_path, 1, size=(64, 96), having={"truck": 1.0})
+
+
+def test_scenes_are_not_written_where_another_run_holds_the_folder(tmp_path):
+    with claim(tmp_path), pytest.raises(InputError, match="another run is writing there"):
+        write_dataset(tmp_path, 1, size=(64, 96))
+    assert not list(tmp_path.iterdir())
 
 
 def camera(**changes: float) -> Camera:

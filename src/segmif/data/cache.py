@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmif.checks import InputError
+from segmif.claims import claim
 from segmif.data.base import PairDataset, PairSample
 from segmif.data.serial import boxes_from_json, boxes_to_json, classes_of
 from segmif.io import atomic_path, read_bytes, write_json
@@ -28,23 +29,24 @@ def write_cache(dataset: PairDataset, folder: Path) -> None:
     """Decode every sample once and write the cache; whole or not at all.
 
     Raises:
-        InputError: a sample cannot be read, or the folder not be written.
+        InputError: a sample cannot be read, another run writes there, or the folder cannot be written.
     """
-    entries: list[dict[str, Any]] = []
-    with atomic_path(folder / "pixels.bin") as temporary, temporary.open("wb") as file:
-        for sample in dataset:
-            arrays: dict[str, list[Any]] = {}
-            for role in _ROLES:
-                array = getattr(sample, role)
-                if array is not None:
-                    arrays[role] = [file.tell(), array.dtype.str, list(array.shape)]
-                    file.write(np.ascontiguousarray(array).data)
-            boxes = None if sample.boxes is None else boxes_to_json(sample.boxes)
-            entries.append({"name": sample.name, "meta": dict(sample.meta), "boxes": boxes, "arrays": arrays})
-        size = file.tell()
-        (folder / "index.json").unlink(missing_ok=True)  # that of an earlier cache does not fit these pixels
-    classes = dataset.label_set.name if dataset.label_set else None
-    write_json(folder / "index.json", {"format": _FORMAT, "classes": classes, "bytes": size, "samples": entries})
+    with claim(folder):
+        entries: list[dict[str, Any]] = []
+        with atomic_path(folder / "pixels.bin") as temporary, temporary.open("wb") as file:
+            for sample in dataset:
+                arrays: dict[str, list[Any]] = {}
+                for role in _ROLES:
+                    array = getattr(sample, role)
+                    if array is not None:
+                        arrays[role] = [file.tell(), array.dtype.str, list(array.shape)]
+                        file.write(np.ascontiguousarray(array).data)
+                boxes = None if sample.boxes is None else boxes_to_json(sample.boxes)
+                entries.append({"name": sample.name, "meta": dict(sample.meta), "boxes": boxes, "arrays": arrays})
+            size = file.tell()
+            (folder / "index.json").unlink(missing_ok=True)  # that of an earlier cache does not fit these pixels
+        classes = dataset.label_set.name if dataset.label_set else None
+        write_json(folder / "index.json", {"format": _FORMAT, "classes": classes, "bytes": size, "samples": entries})
 
 
 class CachedDataset:

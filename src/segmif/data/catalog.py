@@ -154,6 +154,9 @@ def _no_layout(info: DatasetInfo, folder: Path) -> str:
     archives = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in (".zip", ".7z", ".rar", ".tar", ".gz"))
     if archives:
         return f"{folder}: holds the archive {archives[0]} but not its contents; unpack it first"
+    locked = [p for p in sorted(folder.iterdir()) if p.is_dir() and not os.access(p, os.R_OK | os.X_OK)]
+    if locked:
+        return f"{locked[0]}: cannot be listed (Permission denied); check its permissions"
     wanted = "; or ".join(dict.fromkeys(f"{w.infrared or ''} {w.visible}".strip() for w in info.layouts))
     seen = ", ".join(sorted(p.name + ("/" if p.is_dir() else "") for p in folder.iterdir())[:8]) or "nothing"
     return f"{folder}: does not look like {info.name}: found {seen}; expected {wanted} ({info.home or 'see docs'})"

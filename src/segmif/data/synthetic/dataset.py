@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from segmif.checks import InputError, unknown
+from segmif.claims import claim
 from segmif.data.base import PairSample
 from segmif.data.synthetic.conditions import Time, Weather
 from segmif.data.synthetic.scene import synthetic_scene
@@ -104,10 +105,11 @@ def write_dataset(
     first_test = count - round(count * test_share)
     folder = Path(folder)
     endless = SyntheticDataset(sys.maxsize if count > 0 else count, seed=seed, size=size, time=time, weather=weather)
-    for index, sample in enumerate(itertools.islice(_chosen(endless, wanted), count)):
-        _write_sample(folder / ("train" if index < first_test else "test"), sample)
-        if progress is not None:
-            progress(index + 1, count)
+    with claim(folder, shared=True, below=True):
+        for index, sample in enumerate(itertools.islice(_chosen(endless, wanted), count)):
+            _write_sample(folder / ("train" if index < first_test else "test"), sample)
+            if progress is not None:
+                progress(index + 1, count)
     return folder
 
 
