@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,11 +148,15 @@ def test_cache_gives_the_same_samples(dataset: PairDataset, tmp_path: Path) -> N
     assert not cached[0].visible.flags.writeable
 
 
-def test_two_runs_do_not_write_one_cache(dataset: PairDataset, tmp_path: Path) -> None:
-    with claim(tmp_path), pytest.raises(InputError, match="another run is writing there"):
-        write_cache(dataset, tmp_path)
-    write_cache(dataset, tmp_path)
-    assert CachedDataset(tmp_path).names == list(dataset.names)
+@pytest.mark.parametrize("write", [write_cache, write_shards])
+def test_two_runs_do_not_write_one_folder(dataset: PairDataset, tmp_path: Path, write: Callable[..., object]) -> None:
+    out = tmp_path / "out"
+    with claim(out), pytest.raises(InputError, match="another run is writing there"):
+        write(dataset, out)
+    assert not list(out.iterdir())
+    write(dataset, out)
+    opened = CachedDataset(out) if write is write_cache else ShardDataset(out)
+    assert opened.names == list(dataset.names)
 
 
 def test_damaged_caches(dataset: PairDataset, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from segmif.checks import InputError
+from segmif.claims import claim
 from segmif.data.base import PairDataset, PairSample
 from segmif.data.serial import classes_of, sample_from_parts, sample_to_parts
 from segmif.io import atomic_path
@@ -92,19 +93,19 @@ def write_shards(dataset: PairDataset, folder: Path, *, per_shard: int = 500) ->
     Existing whole shards of the same position are kept, so a killed run goes on where it was.
 
     Raises:
-        InputError: a sample cannot be read or the folder not be written.
+        InputError: a sample cannot be read, another run writes there, or the folder cannot be written.
     """
     if per_shard < 1:
         raise InputError(f"per_shard {per_shard} must be at least 1")
-    paths = []
-    for number, start in enumerate(range(0, len(dataset), per_shard)):
-        path = folder / f"{number:05d}.tar"
-        paths.append(path)
-        if path.exists():
-            continue
-        with ShardWriter(path) as shard:
-            for index in range(start, min(start + per_shard, len(dataset))):
-                shard.add(f"{index:08d}", sample_to_parts(dataset[index], dataset.label_set))
+    starts = range(0, len(dataset), per_shard)
+    paths = [folder / f"{number:05d}.tar" for number in range(len(starts))]
+    with claim(folder):
+        for path, start in zip(paths, starts, strict=True):
+            if path.exists():
+                continue
+            with ShardWriter(path) as shard:
+                for index in range(start, min(start + per_shard, len(dataset))):
+                    shard.add(f"{index:08d}", sample_to_parts(dataset[index], dataset.label_set))
     return paths
 
 
