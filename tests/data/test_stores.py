@@ -156,7 +156,7 @@ def test_two_runs_do_not_write_one_folder(dataset: PairDataset, tmp_path: Path, 
     assert not list(out.iterdir())
     write(dataset, out)
     opened = CachedDataset(out) if write is write_cache else ShardDataset(sorted(out.iterdir()))
-    assert opened.names == list(dataset.names)
+    assert [sample.name for sample in opened] == list(dataset.names)
 
 
 def test_damaged_caches(dataset: PairDataset, tmp_path: Path) -> None:
