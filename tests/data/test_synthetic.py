@@ -24,6 +24,7 @@ from segmif.data.synthetic.people import draw_pedestrian
 from segmif.data.synthetic.scene import _homography
 from segmif.data.synthetic.texture import cut, noise_tile
 from segmif.data.synthetic.texture import sample as sample_tile
+from segmif.data.synthetic.vehicles import Vehicle
 from segmif.io import read_image, read_labels
 from segmif.labelsets import FMB
 
@@ -320,6 +321,32 @@ def test_nearer_people_are_taller_in_the_picture():
         heights.append(rows[-1] - rows[0] + 1)
     assert heights[0] == pytest.approx(1.7 / 6 * 150, rel=0.12)
     assert heights[1] == pytest.approx(heights[0] / 2, rel=0.12)
+
+
+def lorry(seed: int, yaw: float) -> Canvas:
+    canvas = Canvas(
+        camera=camera(size=(240, 320), focal=250.0),
+        conditions=draw_conditions(np.random.default_rng(0), "day", "clear"),
+    )
+    rng = np.random.default_rng(seed)
+    Vehicle(canvas=canvas, kind="truck", x=0.0, y=9.0, yaw=yaw, moving=True, rng=rng).draw()
+    return canvas
+
+
+@pytest.mark.parametrize("yaw", [0.4, np.pi / 2 + 0.3, -np.pi / 2])
+def test_what_is_on_a_lorry_stays_on_it(yaw, monkeypatch):
+    near = [lorry(seed, yaw) for seed in range(12)]
+    monkeypatch.setattr(Vehicle, "close", False)
+    far = [lorry(seed, yaw) for seed in range(12)]
+    shades = []
+    for one, other in zip(near, far, strict=True):
+        seen = one.labels == ID["truck"]
+        assert seen.mean() > 0.05
+        assert np.count_nonzero(seen ^ (other.labels == ID["truck"])) < 0.01 * seen.sum()
+        shades.append([len(np.unique(c.layers[:3, seen].round(2), axis=1).T) for c in (one, other)])
+    assert np.median(shades, axis=0)[0] > np.median(shades, axis=0)[1], (
+        "doors, posts and prints have colours of their own"
+    )
 
 
 def test_noise_tiles_are_seamless_and_read_only():

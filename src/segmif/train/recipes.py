@@ -131,7 +131,7 @@ def _with_synthetic() -> DataConfig:
     """Real pairs, and synthetic scenes for what they show rarely, trucks and buses.
 
     ``segmif data make-synthetic ROOT/synthetic -n 400 --size 480x360 --test-share 0``, ``… ROOT/trucks -n 200 --seed
-    50000 --having truck:0.1 --having bus:0.2`` and ``… ROOT/lorries -n 50 --seed 90000 --having truck:0.25``, of the
+    50000 --having truck:0.1 --having bus:0.2`` and ``… ROOT/lorries -n 100 --seed 90000 --having truck:0.3``, of the
     same size. CamVid counts little: its cars include lorries. Trucks and buses are also pasted into other pairs.
     """
     real = real_pairs()
@@ -143,7 +143,7 @@ def _with_synthetic() -> DataConfig:
         Source(dataset="fmb", folder="synthetic", weight=0.6, hand_weight=0.7, stages=for_labels),
         Source(dataset="fmb", folder="synthetic", weight=0.15, stages=("fusion",)),
         Source(dataset="fmb", folder="trucks", weight=0.4, hand_weight=0.7, stages=for_labels),
-        Source(dataset="fmb", folder="lorries", weight=0.5, hand_weight=0.7, stages=for_labels),
+        Source(dataset="fmb", folder="lorries", weight=1.0, hand_weight=0.7, stages=for_labels),
     )
     return replace(real, sources=(*others, *more), paste=("truck", "bus"))
 
