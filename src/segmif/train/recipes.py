@@ -114,7 +114,10 @@ joint training all of it counts little, or the common bound of the gradient woul
 """
 
 
-_RARE = (("sky", 0.6), ("vegetation", 1.3), ("person", 1.5), ("truck", 3.0), ("bus", 2.0))
+_RARE = (
+    ("sky", 0.6), ("vegetation", 1.3), ("person", 1.5), ("truck", 3.0), ("bus", 2.0), ("bicycle", 2.0),
+    ("motorcycle", 1.5),
+)  # fmt: skip
 """Factors of the cross entropy."""
 
 
@@ -132,7 +135,8 @@ def _with_synthetic() -> DataConfig:
 
     ``segmif data make-synthetic ROOT/synthetic -n 400 --size 480x360 --test-share 0``, ``… ROOT/trucks -n 200 --seed
     50000 --having truck:0.1 --having bus:0.2`` and ``… ROOT/lorries -n 100 --seed 90000 --having truck:0.3``, of the
-    same size. CamVid counts little: its cars include lorries. Trucks and buses are also pasted into other pairs.
+    same size. CamVid counts little: its cars include lorries. Trucks, buses and two-wheelers are also pasted into other
+    pairs: without them a bicycle is taken for its rider.
     """
     real = real_pairs()
     others = tuple(source for source in real.sources if source.dataset != "camvid")
@@ -145,7 +149,7 @@ def _with_synthetic() -> DataConfig:
         Source(dataset="fmb", folder="trucks", weight=0.4, hand_weight=0.7, stages=for_labels),
         Source(dataset="fmb", folder="lorries", weight=1.0, hand_weight=0.7, stages=for_labels),
     )
-    return replace(real, sources=(*others, *more), paste=("truck", "bus"))
+    return replace(real, sources=(*others, *more), paste=("truck", "bus", "bicycle", "motorcycle"))
 
 
 def segmif_b0() -> Recipe:
