@@ -27,7 +27,7 @@ def table() -> str:
     lines = ["| model | size | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
     for name, record in SHIPPED.items():
         size = f"{(SHIPPED_FOLDER / record.file).stat().st_size / 1e6:.1f} MB"
-        values = [f"{record.scores[key]:.3g}" if key in record.scores else "–" for key in COLUMNS.values()]
+        values = [_short(record.scores[key]) if key in record.scores else "–" for key in COLUMNS.values()]
         lines.append(f"| [{name}](src/segmif/weights/{name}/README.md) | {size} | " + " | ".join(values) + " |")
     lines += [
         "",
@@ -43,6 +43,11 @@ def table() -> str:
             f"{fields['CWFID test mIoU']:.3g} on the official test split.",
         ]
     return "\n".join(lines)
+
+
+def _short(score: float) -> str:
+    """Three digits, zeros at the end too."""
+    return f"{score:#.3g}".rstrip(".")
 
 
 def main() -> None:
