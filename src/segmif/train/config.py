@@ -18,6 +18,7 @@ from segmif.models import SegMiFConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
 StageKind = Literal["fusion", "segmentation", "joint"]
+SegmentInput = Literal["fused", "infrared", "visible", "maximum"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +176,7 @@ class Recipe:
     joint: StageConfig = field(default_factory=StageConfig)
     last_fusion: StageConfig = field(default_factory=StageConfig)
     interaction: bool = True
-    segment_input: Literal["fused", "infrared", "visible", "maximum"] = "fused"
+    segment_input: SegmentInput = "fused"
     loss: LossConfig = field(default_factory=LossConfig)
     data: DataConfig = field(default_factory=DataConfig)
     seed: int = 0
