@@ -1,6 +1,7 @@
-"""The ablation table of docs/ablation.md: every ablation recipe, several seeds, mean ± deviation.
+"""Tables of short runs, several seeds each, mean ± deviation: the ablations, and what a second camera is worth.
 
-    python tools/ablation_table.py --data ROOT --runs runs/ablation
+    python tools/ablation_table.py --data ROOT --runs runs/ablation               # docs/ablation.md
+    python tools/ablation_table.py --data ROOT --runs runs/cameras --study cameras  # docs/cameras.md
 
 ROOT is the folder of data sets, with synthetic scenes in ROOT/synthetic (see the recipe `segmif-lite`). Runs that are
 finished are kept, one that was interrupted goes on, so the command may be stopped and given again.
@@ -10,47 +11,75 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from segmif.io import write_text
+from segmif.train.config import plan
 from segmif.train.loop import train
-from segmif.train.recipes import ABLATIONS, recipe
+from segmif.train.recipes import ABLATIONS, CAMERAS, recipe
 
-COLUMNS = {
-    "miou": "mIoU",
-    "miou/day": "day",
-    "miou/night": "night",
-    "iou/night/person": "person, night",
-    "fusion/SCD": "SCD",
-    "fusion/VIF": "VIF",
-    "fusion/Qabf": "Qabf",
-}
-HEAD = """# Ablations
-
-Made by `python tools/ablation_table.py --data ROOT`: each recipe with {seeds}, mean ± standard deviation.
-A run is short ({steps} steps of {batch} crops of {crop}, two minutes on one core), so these numbers compare the rows
-with each other and with nothing else. mIoU: road, building, vegetation, person and car on the 30 hand-labelled MSRS
-validation pairs (day and night). Fusion: RoadScene training pairs kept aside. Runs of one seed see the same views, so
-"against hia" is the mean ± deviation of the differences of mIoU seed by seed. Differences below about two deviations
-mean nothing.
-
+LABELS = {"miou": "mIoU", "miou/day": "day", "miou/night": "night", "iou/night/person": "person, night"}
+HOW = """mIoU: road, building, vegetation, person and car on the 30 hand-labelled MSRS validation pairs
+(day and night). Runs of one seed see the same views, so "against {first}" is the mean ± deviation of the differences of
+mIoU seed by seed. Differences below about two deviations mean nothing.
 """
+
+
+@dataclass(frozen=True)
+class Study:
+    """Recipes to compare: the first, named without `prefix`, is what "against" compares with."""
+
+    title: str
+    prefix: str
+    recipes: Mapping[str, tuple[str, ...]]
+    columns: Mapping[str, str]
+    about: str
+    page: Path
+
+
+STUDIES = {
+    "ablation": Study(
+        title="Ablations",
+        prefix="ablation-",
+        recipes={name: entry[:1] for name, entry in ABLATIONS.items()},
+        columns={**LABELS, "fusion/SCD": "SCD", "fusion/VIF": "VIF", "fusion/Qabf": "Qabf"},
+        about="Each is `segmif-lite` with a tenth of its steps, two minutes on one core. "
+        "Fusion: RoadScene training pairs kept aside.",
+        page=Path("docs/ablation.md"),
+    ),
+    "cameras": Study(
+        title="Both cameras or one?",
+        prefix="camera-",
+        recipes={name: entry[:1] for name, entry in CAMERAS.items()},
+        columns={
+            **LABELS,
+            "iou/night/car": "car, night",
+            "iou/night/vegetation": "vegetation, night",
+            "iou/day/building": "building, day",
+        },
+        about="The network of `segmif-lite` learns labels alone, without the fusion losses, from what each row names; "
+        "fifteen minutes on one core.",
+        page=Path("docs/cameras.md"),
+    ),
+}
 
 
 def main() -> None:
     """Train what is missing, write the table."""
     options = _options()
+    study = STUDIES[options.study]
     rows: dict[str, dict[str, list[float]]] = {}
-    for seed in range(options.seeds):
-        for name in options.names or ABLATIONS:
-            row = rows.setdefault(name, {key: [] for key in COLUMNS})
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        for name in options.names or study.recipes:
+            row = rows.setdefault(name, {key: [] for key in study.columns})
             for key, value in _scores(name, seed, options).items():
                 if key in row:
                     row[key].append(value)
-            write_text(options.out, _page(rows, options))
+            write_text(options.out or study.page, _page(rows, study))
 
 
 def _scores(name: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
@@ -63,21 +92,28 @@ def _scores(name: str, seed: int, options: argparse.Namespace) -> dict[str, floa
     return scores
 
 
-def _page(rows: dict[str, dict[str, list[float]]], options: argparse.Namespace) -> str:
-    stage = recipe("ablation-hia").joint
-    seeds = f"{options.seeds} seeds" if options.seeds > 1 else "one seed"
+def _page(rows: dict[str, dict[str, list[float]]], study: Study) -> str:
+    compared = next(iter(study.recipes))
+    stage = plan(recipe(compared))[0].stage
+    first = compared.removeprefix(study.prefix)
+    whole = rows.get(compared, {}).get("miou", [])
+    command = "python tools/ablation_table.py --data ROOT" + ("" if study.title == "Ablations" else " --study cameras")
     lines = [
-        HEAD.format(seeds=seeds, steps=stage.steps, batch=stage.batch, crop=stage.augment.crop).rstrip(),
+        f"# {study.title}",
         "",
-        "| recipe | " + " | ".join((*COLUMNS.values(), "against hia")) + " |",
-        "|---" * (len(COLUMNS) + 2) + "|",
+        f"Made by `{command}`; mean ± standard deviation over the seeds. {study.about}",
+        f"A run is short ({stage.steps} steps of {stage.batch} crops of {stage.augment.crop}), so these numbers "
+        "compare the rows with each other and with nothing else.",
+        HOW.format(first=first).rstrip(),
+        "",
+        "| recipe | seeds | " + " | ".join((*study.columns.values(), f"against {first}")) + " |",
+        "|---" * (len(study.columns) + 3) + "|",
     ]
-    whole = rows.get("ablation-hia", {}).get("miou", [])
     for name, scores in rows.items():
-        against = [] if name == "ablation-hia" else [b - a for a, b in zip(whole, scores["miou"], strict=False)]
+        against = [] if name == compared else [b - a for a, b in zip(whole, scores["miou"], strict=False)]
         cells = map(_cell, (*scores.values(), against))
-        lines.append(f"| {name.removeprefix('ablation-')} | " + " | ".join(cells) + " |")
-    lines += ["", *(f"- **{name.removeprefix('ablation-')}**: {ABLATIONS[name][0]}" for name in rows), ""]
+        lines.append(f"| {name.removeprefix(study.prefix)} | {len(scores['miou'])} | " + " | ".join(cells) + " |")
+    lines += ["", *(f"- **{name.removeprefix(study.prefix)}**: {study.recipes[name][0]}" for name in rows), ""]
     return "\n".join(lines)
 
 
@@ -90,9 +126,11 @@ def _cell(values: list[float]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--out", type=Path, default=Path("docs/ablation.md"))
+    parser.add_argument("--study", choices=STUDIES, default="ablation")
+    parser.add_argument("--runs", type=Path, default=Path("runs/study"))
+    parser.add_argument("--out", type=Path, help="the page; otherwise that of the study in docs/")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--names", nargs="*", help="only these recipes")
     return parser.parse_args()
 

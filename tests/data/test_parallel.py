@@ -1,5 +1,6 @@
 """Work in processes: they end with the process they work for, however that ends."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from segmif.data.parallel import map_samples
 
 SCRIPT = textwrap.dedent("""
     import os, sys, time
@@ -30,6 +33,32 @@ def _alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+class Endless:
+    """As many samples as a data set can count."""
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __getitem__(self, index: int) -> int:
+        return index * index
+
+
+def _twice(dataset: Endless, index: int) -> int:
+    return 2 * dataset[index]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_of_an_endless_data_set_come_in_order(workers: int) -> None:
+    results = map_samples(_twice, Endless(), workers=workers)
+    assert list(itertools.islice(results, 50)) == [2 * i * i for i in range(50)]
+    results.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_every_sample_is_visited_once(count: int) -> None:
+    assert list(map_samples(_twice, range(count), workers=2)) == [2 * i for i in range(count)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")

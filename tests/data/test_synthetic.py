@@ -257,6 +257,20 @@ def test_scenes_can_be_chosen_by_what_they_show(tmp_path, monkeypatch):
         write_dataset(tmp_path, 1, size=(64, 96), having={"truck": 1.0})
 
 
+def test_several_processes_choose_the_same_scenes(tmp_path):
+    made = {
+        workers: write_dataset(
+            tmp_path / str(workers), 3, seed=4, size=(64, 96), test_share=0, having={"truck": 0.02}, workers=workers
+        )
+        for workers in (1, 2)
+    }
+    names = [sorted(path.relative_to(root) for path in root.rglob("*.png")) for root in made.values()]
+    assert names[0] == names[1]
+    assert len(names[0]) == 3 * 4
+    for name in names[0]:
+        assert (made[1] / name).read_bytes() == (made[2] / name).read_bytes()
+
+
 def test_scenes_are_not_written_where_another_run_holds_the_folder(tmp_path):
     with claim(tmp_path), pytest.raises(InputError, match="another run is writing there"):
         write_dataset(tmp_path, 1, size=(64, 96))

@@ -6,6 +6,7 @@ import socket
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -58,14 +59,7 @@ def test_resumed_run_repeats_the_curve_to_the_last_bit(
 ) -> None:
     recipe = tiny(checkpoint_every=1, rounds=2, segmentation=replace(BRIEF, steps=2, accumulate=2))
     whole = _whole_run(recipe, tmp_path)
-    log_step = Journal.log_step
-
-    def fail_after(self: Journal, *arguments: object) -> None:
-        log_step(self, *arguments)  # type: ignore[arg-type]
-        if self._run.done == stop:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Journal, "log_step", fail_after)
+    _interrupt_after(stop, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "cut")
     monkeypatch.undo()
@@ -74,9 +68,56 @@ def test_resumed_run_repeats_the_curve_to_the_last_bit(
     assert _weights(tmp_path / "cut") == _weights(whole)
 
 
+@pytest.mark.parametrize("layout", ["cascade", "shared"])
+def test_pictures_of_the_round_before_can_guide(tiny: MakeRecipe, tmp_path: Path, layout: str) -> None:
+    model = tiny().model
+    if layout == "shared":
+        model = replace(model, layout=layout, guide="maximum", encoder=replace(model.encoder, inputs=5))
+    own = tiny(model=model, rounds=2, joint=NONE)
+    train(own, tmp_path / "own")
+    train(replace(own, previous_guide=True), tmp_path / "previous")
+    plain, guided = curve(tmp_path / "own"), curve(tmp_path / "previous")
+    before_round_2 = sum(row["phase"].endswith("-1") for row in plain)
+    assert guided[:before_round_2] == plain[:before_round_2]
+    assert guided[before_round_2] != plain[before_round_2]
+
+
+@pytest.mark.parametrize("stop", [5, 7])
+def test_run_guided_by_the_round_before_resumes_to_the_last_bit(
+    tiny: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    recipe = tiny(checkpoint_every=1, rounds=2, joint=NONE, previous_guide=True)
+    whole = _whole_run(recipe, tmp_path)
+    _interrupt_after(stop, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "cut")
+    monkeypatch.undo()
+    train(recipe, tmp_path / "cut", resume=True)
+    assert curve(tmp_path / "cut") == curve(whole)
+    assert _weights(tmp_path / "cut") == _weights(whole)
+
+
+@pytest.mark.parametrize("change", [{"segment_input": "infrared"}, {"model": {"attention": "none"}}])
+def test_a_guide_that_nobody_reads_is_refused(tiny: MakeRecipe, tmp_path: Path, change: dict[str, Any]) -> None:
+    change = {name: replace(tiny().model, **v) if name == "model" else v for name, v in change.items()}
+    with pytest.raises(InputError, match="--previous-guide needs"):
+        train(tiny(previous_guide=True, **change), tmp_path / "run")
+
+
 def _whole_run(recipe: loop.Recipe, folder: Path) -> Path:
     train(recipe, folder / "whole")
     return folder / "whole"
+
+
+def _interrupt_after(stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    log_step = Journal.log_step
+
+    def fail_after(self: Journal, *arguments: object) -> None:
+        log_step(self, *arguments)  # type: ignore[arg-type]
+        if self._run.done == stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "log_step", fail_after)
 
 
 def _weights(run: Path) -> bytes:

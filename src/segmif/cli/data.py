@@ -237,6 +237,7 @@ def make_synthetic(
         metavar="CLASS:SHARE",
         help="Only scenes in which the class fills this share of the picture, e.g. truck:0.1; several: any of them.",
     ),
+    workers: int = _WORKERS,
 ) -> None:
     """Write procedural road scenes: visible, infrared and labels, readable as `--dataset fmb`."""
     from segmif.checks import InputError
@@ -252,7 +253,7 @@ def make_synthetic(
     with progress("scenes", count) as shown:
         write_dataset(
             out, count, seed=seed, size=height_width, test_share=test_share, having=wanted,
-            progress=lambda *_: shown.advance(),
+            workers=min(_processes(workers), count), progress=lambda *_: shown.advance(),
         )  # fmt: skip
     typer.echo(f"{count} scenes in {out}: segmif data check {out} --dataset fmb")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
 
@@ -16,21 +17,31 @@ from segmif.data.base import PairDataset
 
 Result = TypeVar("Result")
 
+_AT_ONCE, _AHEAD = 4, 3
+"""Samples a process is handed at a time, and such portions per process under way before results are taken."""
+
 
 def map_samples(
     function: Callable[[PairDataset, int], Result], dataset: PairDataset, *, workers: int = 1
 ) -> Iterator[Result]:
     """Yield ``function(dataset, index)`` for each index, in order.
 
-    With `workers` > 1, function, data set and results must be picklable. When the consumer stops early or Ctrl-C
-    comes, what has not begun is dropped.
+    With `workers` > 1, function, data set and results must be picklable. Only a few samples are worked on ahead, so
+    the data set may be endless and the consumer slow; when it stops early or Ctrl-C comes, what has not begun is
+    dropped.
     """
     if workers <= 1:
         yield from (function(dataset, index) for index in range(len(dataset)))
         return
     pool = ProcessPoolExecutor(workers, mp_context=clean_processes(), initializer=_share, initargs=(function, dataset))
+    under_way: deque[Future[list[Result]]] = deque()
     try:
-        yield from pool.map(_call, range(len(dataset)), chunksize=4)
+        for start in range(0, len(dataset), _AT_ONCE):
+            under_way.append(pool.submit(_call, range(start, min(start + _AT_ONCE, len(dataset)))))
+            if len(under_way) >= workers * _AHEAD:
+                yield from under_way.popleft().result()
+        while under_way:
+            yield from under_way.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -65,7 +76,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _call(index: int) -> Any:
+def _call(indices: Sequence[int]) -> list[Any]:
     assert _shared is not None
     function, dataset = _shared
-    return function(dataset, index)
+    return [function(dataset, index) for index in indices]

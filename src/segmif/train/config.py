@@ -156,9 +156,11 @@ class Recipe:
     `rounds` counts (fusion, segmentation) rounds; `first_fusion` is the fusion stage of round 1, which has no
     segmentation in its loss, `fusion` that of the later ones; `segmentation_first` comes before the rounds, `joint`,
     which trains both networks at once, after them, and `last_fusion`, a fusion stage that the segmentation network
-    judges, at the end. `interaction` off keeps the segmentation
-    loss out of the fusion network. `segment_input` is what the segmentation network sees. `ema` is the decay of the
-    averaged weights that are validated and exported. `validate_every` 0 validates at the end of each stage only.
+    judges, at the end. `interaction` off keeps the segmentation loss out of the fusion network. `previous_guide`
+    takes the semantic features, from the second round on, from the pictures that the network of the round before
+    makes; validation and the exported model use the model's own guide all the same. `segment_input` is what the
+    segmentation network sees. `ema` is the decay of the averaged weights that are validated and exported.
+    `validate_every` 0 validates at the end of each stage only.
     """
 
     name: str
@@ -176,6 +178,7 @@ class Recipe:
     joint: StageConfig = field(default_factory=StageConfig)
     last_fusion: StageConfig = field(default_factory=StageConfig)
     interaction: bool = True
+    previous_guide: bool = False
     segment_input: SegmentInput = "fused"
     loss: LossConfig = field(default_factory=LossConfig)
     data: DataConfig = field(default_factory=DataConfig)

@@ -28,11 +28,11 @@ from segmif.train.distributed import (
 )
 from segmif.train.journal import Journal
 from segmif.train.mixture import Batch, Mixture
-from segmif.train.network import settle
+from segmif.train.network import frozen_network, settle
 from segmif.train.optim import layer_factors, parameter_groups, set_rate, trained
 from segmif.train.run import Run, begin_run, check_whole, nothing_done, resume_run, state_of
 from segmif.train.schedule import fold_seed, warmup_poly
-from segmif.train.stages import TRAINABLE, stage_losses
+from segmif.train.stages import TRAINABLE, guided_by, stage_losses
 from segmif.train.validation import Validation
 
 
@@ -103,6 +103,7 @@ def _run_phase(run: Run, phase: Phase, mixture: Mixture, validation: Validation,
     """All remaining steps of one phase."""
     recipe, stage, network = run.recipe, phase.stage, run.network
     _prepare_optimizer(run, phase)
+    _keep_previous(run, phase)
     optimizer, scaler = run.optimizer, run.scaler
     batches = mixture.batches(phase, run.workers, start=run.step)
     journal.begin()
@@ -161,6 +162,13 @@ def _prepare_optimizer(run: Run, phase: Phase) -> None:
         run.interrupted = None
 
 
+def _keep_previous(run: Run, phase: Phase) -> None:
+    """Before the first step of a round, keep the network of the round before if its pictures are to guide this one."""
+    begins = phase.index > 0 and plan(run.recipe)[phase.index - 1].round < phase.round
+    if run.recipe.previous_guide and phase.round > 1 and begins and run.step == 0:
+        run.previous = frozen_network(run.recipe, run.average.shadow, run.workers)
+
+
 def _backward(run: Run, phase: Phase, batches: Iterator[Batch]) -> dict[str, float]:
     """Gradients of one optimiser step, accumulated over its batches; returns the mean losses."""
     accumulate, weights = phase.stage.accumulate, run.task_weights.weights
@@ -171,6 +179,8 @@ def _backward(run: Run, phase: Phase, batches: Iterator[Batch]) -> dict[str, flo
         names += batch.names
         with _explained_out_of_memory(phase):
             with precision(run.recipe, run.workers.device):
+                if run.previous is not None:
+                    batch = guided_by(run.previous, batch, run.recipe)
                 losses = stage_losses(run.network, batch, run.recipe, phase, weights, teacher=run.teacher)
             run.scaler.scale(losses["loss"] / accumulate).backward()  # type: ignore[no-untyped-call]
         for name, value in losses.items():

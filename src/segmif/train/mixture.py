@@ -32,7 +32,8 @@ from segmif.train.sources import OpenSource, collect_cutouts, needs_target, targ
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """`infrared` (B,1,H,W), `visible` (B,3,H,W), `target` (B,1,H,W) or None, float in [0, 1]; `labels` (B,H,W) int64
-    with 255 = ignore; `label_weight` (B,), 0 for samples without labels; `names` for messages.
+    with 255 = ignore; `label_weight` (B,), 0 for samples without labels; `names` for messages. `guide` (B,1,H,W) takes
+    the place of the model's own where it is not None.
     """
 
     infrared: Tensor
@@ -41,6 +42,7 @@ class Batch:
     labels: Tensor
     label_weight: Tensor
     names: list[str]
+    guide: Tensor | None = None
 
     def to(self, device: torch.device, *, channels_last: bool) -> Batch:
         """The same batch on a device, pictures in the memory format that is fast there."""

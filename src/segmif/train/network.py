@@ -82,6 +82,13 @@ def build_teacher(recipe: Recipe, workers: Workers) -> SegMiF | None:
     return teacher.requires_grad_(False).eval().to(workers.device)
 
 
+def frozen_network(recipe: Recipe, state: Mapping[str, Tensor], workers: Workers) -> SegMiF:
+    """A network of a settled recipe with these weights, on its device, that does not learn."""
+    network = SegMiF(recipe.model)
+    network.load_state_dict(state)
+    return network.requires_grad_(False).eval().to(workers.device)
+
+
 def load_encoder(network: SegMiF, source: str) -> None:
     """Pre-trained weights into the encoder alone.
 

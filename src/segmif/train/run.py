@@ -17,7 +17,7 @@ from segmif.train.checkpoint import check_same_recipe, checkpoints, load_checkpo
 from segmif.train.config import Phase, Recipe, option_of, to_dict
 from segmif.train.distributed import Workers, share_weights, wait_for_all
 from segmif.train.ema import MovingAverage
-from segmif.train.network import build_network, build_teacher
+from segmif.train.network import build_network, build_teacher, frozen_network
 from segmif.train.schedule import fold_seed
 from segmif.train.stages import class_factors
 
@@ -43,6 +43,8 @@ class Run:
     task_weights: DynamicTaskWeights
     teacher: SegMiF | None = None
     """Not learning, so not in a checkpoint."""
+    previous: SegMiF | None = None
+    """The averaged network as the round before left it, where its pictures guide this one."""
     phase: int = 0
     step: int = 0
     done: int = 0
@@ -60,6 +62,11 @@ def check_whole(recipe: Recipe, phases: list[Phase]) -> None:
         InputError: a stage needs a segmentation network the model does not have, or a number makes no sense.
     """
     class_factors(recipe, recipe.model, torch.device("cpu"))
+    if recipe.previous_guide and (recipe.model.attention == "none" or recipe.segment_input != "fused"):
+        raise InputError(
+            "--previous-guide needs a fusion network with attention and --segment-input fused: without them no guide "
+            "is read"
+        )
     for phase in phases:
         option, stage = option_of(phase), phase.stage
         judged = phase.kind == "fusion" and phase.round > 1 and recipe.interaction
@@ -136,6 +143,8 @@ def resume_run(recipe: Recipe, folder: Path, workers: Workers) -> Run:
     run.task_weights.load_state_dict(saved["task_weights"])
     run.phase, run.step, run.done, run.best = saved["phase"], saved["step"], saved["done"], saved["best"]
     run.interrupted = saved["interrupted"]
+    if saved["previous"] is not None:
+        run.previous = frozen_network(recipe, saved["previous"], workers)
     return run
 
 
@@ -163,6 +172,7 @@ def state_of(run: Run) -> dict[str, Any]:
         "network": run.network.state_dict(),
         "average": run.average.state_dict(),
         "task_weights": run.task_weights.state_dict(),
+        "previous": None if run.previous is None else run.previous.state_dict(),
         "interrupted": {"optimizer": run.optimizer.state_dict(), "scaler": run.scaler.state_dict()}
         if inside_phase
         else None,

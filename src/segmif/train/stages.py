@@ -152,6 +152,12 @@ def both(network: SegMiF, batch: Batch, recipe: Recipe) -> SegMiFOutput:
     return replace(fused, logits=network.segment(fused_rgb))
 
 
+@torch.no_grad()
+def guided_by(previous: SegMiF, batch: Batch, recipe: Recipe) -> Batch:
+    """The batch with the luma that `previous`, a network in eval mode, fuses of it as guide."""
+    return replace(batch, guide=fuse(previous, batch, recipe).fused_luma.clamp(0, 1))
+
+
 def segment_pair(network: SegMiF, batch: Batch, recipe: Recipe) -> Tensor:
     """Logits of a network of the shared layout; no gradient reaches its fusion network."""
     pair = seen(batch, recipe)
@@ -171,6 +177,8 @@ def seen(batch: Batch, recipe: Recipe) -> Batch:
 
 
 def _guide(batch: Batch, recipe: Recipe) -> Tensor | None:
+    if batch.guide is not None:
+        return batch.guide
     return batch.target if recipe.model.guide == "vsm_wls" else None
 
 

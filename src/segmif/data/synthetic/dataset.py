@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from pathlib import Path
 
 from segmif.checks import InputError, unknown
 from segmif.claims import claim
-from segmif.data.base import PairSample
+from segmif.data.base import PairDataset, PairSample
+from segmif.data.parallel import map_samples
 from segmif.data.synthetic.conditions import Time, Weather
 from segmif.data.synthetic.scene import synthetic_scene
 from segmif.io import write_image, write_labels
@@ -81,6 +83,7 @@ def write_dataset(
     time: Time | None = None,
     weather: Weather | None = None,
     having: Mapping[str, float] | None = None,
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write scenes as ``{train,test}/{Infrared,Visible,Label,color}/SEED.png``, the layout of FMB.
@@ -93,6 +96,7 @@ def write_dataset(
         count: how many scenes; scene i has the seed `seed` + i.
         having: classes by name and the least share of the picture that one of them fills; other scenes are passed
             over, so seeds are left out. For classes that are rare on roads, such as trucks seen from close by.
+        workers: processes that draw; the scenes are the same with any number.
         progress: called with (done, count) after each scene.
 
     Raises:
@@ -106,7 +110,7 @@ def write_dataset(
     folder = Path(folder)
     endless = SyntheticDataset(sys.maxsize if count > 0 else count, seed=seed, size=size, time=time, weather=weather)
     with claim(folder, shared=True, below=True):
-        for index, sample in enumerate(itertools.islice(_chosen(endless, wanted), count)):
+        for index, sample in enumerate(itertools.islice(_chosen(endless, wanted, workers), count)):
             _write_sample(folder / ("train" if index < first_test else "test"), sample)
             if progress is not None:
                 progress(index + 1, count)
@@ -119,13 +123,11 @@ def _class_id(name: str) -> int:
     return FMB.classes.index(name)
 
 
-def _chosen(dataset: SyntheticDataset, wanted: Mapping[int, float]) -> Iterator[PairSample]:
+def _chosen(dataset: SyntheticDataset, wanted: Mapping[int, float], workers: int) -> Iterator[PairSample]:
     """The scenes in which a class fills its share."""
     passed_over = 0
-    for index in itertools.count():
-        sample = dataset[index]
-        assert sample.labels is not None
-        if not wanted or any((sample.labels == one).mean() >= share for one, share in wanted.items()):
+    for sample in map_samples(partial(_if_wanted, wanted), dataset, workers=workers):
+        if sample is not None:
             passed_over = 0
             yield sample
             continue
@@ -133,6 +135,14 @@ def _chosen(dataset: SyntheticDataset, wanted: Mapping[int, float]) -> Iterator[
         if passed_over == _PATIENCE:
             classes = ", ".join(f"{FMB.classes[one]} {share:g}" for one, share in wanted.items())
             raise InputError(f"{_PATIENCE} scenes in a row without {classes} of the picture: ask for a smaller share")
+
+
+def _if_wanted(wanted: Mapping[int, float], dataset: PairDataset, index: int) -> PairSample | None:
+    sample = dataset[index]
+    assert sample.labels is not None
+    if not wanted or any((sample.labels == one).mean() >= share for one, share in wanted.items()):
+        return sample
+    return None
 
 
 def _write_sample(folder: Path, sample: PairSample) -> None:
