@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from card_pictures import draw
 
 import segmif
 from segmif.data import open_dataset
@@ -60,6 +61,7 @@ def main() -> None:
         "scores": {key: round(value, 4) for key, value in scores.items()},
     }
     write_json(folder / "record.json", record)
+    draw(options.name, options.data)
     write_text(folder / "README.md", card(record, recipe, options))
     print(json.dumps(record, indent=2))
 
@@ -119,10 +121,15 @@ def card(record: dict[str, object], recipe: dict[str, object], options: argparse
             "",
             options.summary,
             "",
+            *pictures(record["name"], fields=any(name.startswith("CWFID") for name in scores)),
             f"- **Trained on**: {record['data']}",
             f"- **Licence of the weights**: {record['licence']}",
             f"- **Recipe**: `{recipe['name']}`, seed {recipe['seed']}, commit `{options.commit}`",
             f"- **Never seen in training**: {options.never}",
+            "",
+            "## How it was trained",
+            "",
+            options.history,
             "",
             "## Scores",
             "",
@@ -137,6 +144,13 @@ def card(record: dict[str, object], recipe: dict[str, object], options: argparse
             "",
         ]
     )
+
+
+def pictures(name: object, *, fields: bool) -> list[str]:
+    """The lines of the card that show what `card_pictures.draw` drew."""
+    pairs = "the test pairs of CWFID" if fields else "the MSRS validation pairs"
+    scenes = f"![scenes of `segmif demo`: infrared, visible, fused and labels by {name}](example.jpg)"
+    return [*([] if fields else [scenes, ""]), f"![what is labelled as what, on {pairs}](confusion.png)", ""]
 
 
 def _table(scores: dict[str, float]) -> Iterable[str]:
@@ -156,7 +170,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--trained-on", required=True)
     parser.add_argument("--never", default="MSRS, TNO and the RoadScene test split.", help="what it has not seen")
     parser.add_argument("--licence", default="research only (CC BY-NC 4.0)")
-    parser.add_argument("--summary", required=True)
+    parser.add_argument("--summary", required=True, help="what it is, in a sentence or two")
+    parser.add_argument("--history", required=True, help="how these very weights came about")
     parser.add_argument("--limits", required=True)
     return parser.parse_args()
 

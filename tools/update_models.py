@@ -26,7 +26,9 @@ segmif fuse ir/ vis/ -o out/ --model NAME
 ```
 
 `NAME` is one of these, the folder of a model you trained ([Training](training.md)), or a Hugging Face Hub id.
-Weights are half-precision safetensors, checked against their SHA-256 when loaded."""
+Weights are half-precision safetensors, checked against their SHA-256 when loaded. Each model lies beside its card in
+`src/segmif/weights/NAME`, with pictures of what it makes of the scenes of `segmif demo` and of what it takes for what;
+more pictures: [Gallery](gallery.md)."""
 
 _SCORES = """## Scores side by side
 
@@ -81,10 +83,10 @@ def _comparisons() -> list[str]:
 
 
 def _section(record: ModelRecord) -> str:
-    """What the card says apart from its scores, and what the configuration adds."""
+    """What the card says apart from its scores and pictures, and what the configuration adds."""
     card = (SHIPPED_FOLDER / record.name / "README.md").read_text("utf-8")
     about, *sections = re.split(r"^## ", card, flags=re.MULTILINE)
-    about = about.split("\n", 1)[1].strip()
+    about = re.sub(r"^!\[.*\n\n", "", about.split("\n", 1)[1].strip(), flags=re.MULTILINE)
     layout = _config(record).layout
     details = [f"- **Layout**: {layout}, {_LAYOUTS[layout]}", f"- **SHA-256**: `{record.sha256}`"]
     rest = [_demoted(section) for section in sections if not section.startswith("Scores")]

@@ -1,6 +1,7 @@
 """The weights in the package: whole, documented, and good for what they are for."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import segmif
 from segmif.data import open_dataset
 from segmif.data.synthetic import synthetic_scene
+from segmif.io import read_image
 from segmif.labelsets import FMB
 from segmif.models import weights
 
@@ -35,6 +37,9 @@ def test_record_and_card_belong_to_the_file(name: str) -> None:
     assert "Limits" in card
     for value in record.scores.values():
         assert f"{value:g}" in card
+    pictures = re.findall(r"!\[.+\]\((.+)\)", card)
+    assert len(pictures) >= 1
+    assert all(read_image(path.with_name(picture)).shape[2] == 3 for picture in pictures)
 
 
 @pytest.mark.parametrize("name", [name for name in weights.SHIPPED if name != "segmif-cwfid"])
