@@ -8,11 +8,12 @@ import torch
 
 from segmif.checks import InputError
 from segmif.labelsets import FMB, MFNET
-from segmif.models import MiTConfig, SegMiF, SegMiFConfig
+from segmif.models import EfficientNetLite, MiTConfig, SegMiF, SegMiFConfig
 from segmif.models.config import EfficientNetConfig
 from segmif.train.config import Recipe
 from segmif.train.distributed import Workers
 from segmif.train.network import build_network, build_teacher, load_encoder, settle
+from tests.models.test_encoders import published
 from tests.train.conftest import MakeRecipe
 
 
@@ -120,6 +121,22 @@ def _nvlabs_names(network: SegMiF) -> dict[str, torch.Tensor]:
             module, leaf = rest.rsplit(".", 1)
             state[names[f".{module}."].format(n=number) + leaf] = tensor
     return state
+
+
+def test_channels_imagenet_does_not_have_see_a_grey_picture(tmp_path: Path) -> None:
+    donor = EfficientNetLite("lite0")
+    torch.save(published(donor), tmp_path / "lite0.pth")
+    network = SegMiF(SegMiFConfig.preset("segmif-lite"))
+    load_encoder(network, str(tmp_path / "lite0.pth"))
+    assert network.encoder is not None
+    rgb, grey = torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)
+    nothing = torch.zeros(1, 1, 32, 32)
+    first, donors_first = network.encoder.stem[0], donor.stem[0]
+    colours = first(torch.cat((rgb, nothing, nothing), dim=1))
+    torch.testing.assert_close(colours, donors_first(rgb))
+    for pair in ((grey, nothing), (nothing, grey)):
+        seen = first(torch.cat((torch.zeros_like(rgb), *pair), dim=1))
+        torch.testing.assert_close(seen, 0.5 * donors_first(grey.expand(-1, 3, -1, -1)))
 
 
 def test_imagenet_weights_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
