@@ -1,5 +1,6 @@
 """What a run says before hours are spent: the dry run, and the checks at its beginning."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -82,6 +83,18 @@ def test_folders_that_will_not_do(tiny: MakeRecipe, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="0 MiB are free but checkpoints and models of this run take"):
         train(brief, tmp_path / "full")
+
+
+def test_a_run_that_learnt_nothing_is_begun_anew_with_the_mistake_mended(tiny: MakeRecipe, tmp_path: Path) -> None:
+    brief = tiny(rounds=1, first_fusion=replace(LONG, steps=1), segmentation=NONE, joint=NONE)
+    too_large = replace(brief.first_fusion, augment=replace(brief.first_fusion.augment, crop=4000))
+    with pytest.raises(InputError, match="the crop of 4000 exceeds"):
+        train(replace(brief, first_fusion=too_large), tmp_path / "run")
+    assert (tmp_path / "run" / "recipe.json").exists()
+    train(brief, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["first_fusion"]["augment"]["crop"] == 48
+    with pytest.raises(InputError, match="holds a run already"):
+        train(brief, tmp_path / "run")
 
 
 def test_resuming_with_another_number_of_processes(

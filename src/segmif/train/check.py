@@ -14,6 +14,7 @@ from segmif.checks import InputError
 from segmif.train.config import Phase, Recipe, Source, StageConfig, option_of, plan
 from segmif.train.journal import duration
 from segmif.train.loop import train
+from segmif.train.run import check_free
 from segmif.train.network import settle
 from segmif.train.sources import open_source
 
@@ -28,8 +29,7 @@ def dry_run(recipe: Recipe, folder: Path) -> str:
         InputError: whatever would stop the real run.
     """
     recipe = settle(recipe)
-    if (folder / "recipe.json").exists():
-        raise InputError(f"{folder}: holds a run already; continue it with --resume or choose another with -o")
+    check_free(folder)
     beside = next(parent for parent in folder.absolute().parents if parent.exists())
     try:
         with tempfile.TemporaryDirectory(prefix=".segmif-check-", dir=beside) as temporary:

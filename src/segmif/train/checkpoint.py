@@ -30,7 +30,7 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     Raises:
         InputError: the folder cannot be written or the disk is full.
     """
-    path = folder / f"checkpoint-{step:08d}.pt"
+    path = checkpoint_path(folder, step)
     with atomic_path(path) as temporary:
         try:
             with temporary.open("wb") as file:
@@ -50,6 +50,11 @@ def _write_failed(path: Path, error: RuntimeError) -> InputError:
     return InputError(
         f"{path}: cannot be written ({reason}; {free:.0f} MiB are free); free space, then run again with --resume"
     )
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Where the checkpoint after so many steps is written."""
+    return folder / f"checkpoint-{step:08d}.pt"
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -13,7 +13,13 @@ from segmif.checks import InputError
 from segmif.io import write_json
 from segmif.losses import DynamicTaskWeights
 from segmif.models import SegMiF
-from segmif.train.checkpoint import check_same_recipe, checkpoints, load_checkpoint, save_checkpoint
+from segmif.train.checkpoint import (
+    check_same_recipe,
+    checkpoint_path,
+    checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 from segmif.train.config import Phase, Recipe, option_of, to_dict
 from segmif.train.distributed import Workers, share_weights, wait_for_all
 from segmif.train.ema import MovingAverage
@@ -87,8 +93,22 @@ def nothing_done(folder: Path) -> bool:
     return not checkpoints(folder) and not (folder / "losses.csv").exists()
 
 
+def check_free(folder: Path) -> None:
+    """A folder is free for a new run where there was none, or one that stopped before its first step (at a crop too
+    large, say).
+
+    Raises:
+        InputError: it holds a run.
+    """
+    curve = folder / "losses.csv"
+    steps = len(curve.read_bytes().splitlines()) - 1 if curve.exists() else 0
+    learnt = steps > 0 or any(path != checkpoint_path(folder, 0) for path in checkpoints(folder))
+    if learnt and (folder / "recipe.json").exists():
+        raise InputError(f"{folder}: holds a run already; continue it with --resume or choose another with -o")
+
+
 def begin_run(recipe: Recipe, folder: Path, workers: Workers, *, again: bool = False) -> Run:
-    """A new run in an empty folder; its first checkpoint proves that the disk takes them.
+    """A new run, its folder empty or left before the first step; its first checkpoint proves that the disk takes them.
 
     Args:
         recipe: what to run.
@@ -104,8 +124,8 @@ def begin_run(recipe: Recipe, folder: Path, workers: Workers, *, again: bool = F
     share_weights(network, workers)
     run = _new_run(recipe, folder, workers, network)
     if workers.is_main:
-        if (folder / "recipe.json").exists() and not again:
-            raise InputError(f"{folder}: holds a run already; continue it with --resume or choose another with -o")
+        if not again:
+            check_free(folder)
         write_json(folder / "recipe.json", to_dict(recipe))
         size = save_checkpoint(folder, 0, state_of(run)).stat().st_size
         _check_space(folder, size)
