@@ -14,8 +14,8 @@ from segmif.checks import InputError
 from segmif.train.config import Phase, Recipe, Source, StageConfig, option_of, plan
 from segmif.train.journal import duration
 from segmif.train.loop import train
-from segmif.train.run import check_free
 from segmif.train.network import settle
+from segmif.train.run import check_free
 from segmif.train.sources import open_source
 
 STEPS = 2
