@@ -199,6 +199,26 @@ def test_data_root_that_is_not_there(tiny: MakeRecipe, folder: Path) -> None:
         Mixture(_own(tiny, folder, root=str(folder / "nowhere")))
 
 
+def test_missing_source_says_how_to_get_it_or_do_without(tiny: MakeRecipe, folder: Path) -> None:
+    own = Source(dataset="folder", folder="own", split="all")
+    drawn = Source(dataset="fmb", folder="lorries", synthetic="-n 9 --having truck:0.3")
+    data = _own(tiny, folder).data
+    with pytest.raises(
+        InputError, match=r"make it by `segmif data make-synthetic \S+lorries -n 9 --having truck:0\.3`"
+    ):
+        Mixture(_own(tiny, folder, sources=(own, drawn)))
+    with pytest.raises(InputError, match=r"or leave this source out with --data\.sources\.1\.weight 0"):
+        Mixture(_own(tiny, folder, sources=(own, drawn)))
+    assert len(Mixture(_own(tiny, folder, sources=(own, replace(drawn, weight=0.0)))).sources) == 1
+    elsewhere = Source(dataset="msrs", split="val")
+    for name in ("validation", "fusion_validation"):
+        option = name.replace("_", "-")
+        with pytest.raises(
+            InputError, match=rf"msrs is wanted there .* set --data\.{option}\.folder, .* --data\.{option}\.dataset"
+        ):
+            open_source(elsewhere, replace(data, **{name: elsewhere}))  # type: ignore[arg-type]
+
+
 def test_test_pairs_are_not_trained_on(tiny: MakeRecipe, scenes: Path) -> None:
     source = Source(dataset="fmb", folder="synthetic", split="all")
     recipe = _own(tiny, scenes, source, cache=str(scenes / "cache"))

@@ -25,11 +25,13 @@ SegmentInput = Literal["fused", "infrared", "visible", "maximum"]
 class Source:
     """One data set in the mixture.
 
-    `dataset`, `folder` and `split` say what to open: ``open_dataset(dataset, root / folder, split)``; `folder` is
-    the data set's name unless given. `weight` is its share among the sources of a stage. `hand_weight` and
-    `model_weight` scale the segmentation loss of samples labelled by people and by networks; 0 means not used.
-    `keep_zero` trains class 0 as a class instead of ignoring it. `stages` says which stages use it.
-    `only` keeps names that match one of these patterns, `leave_out` drops names (after `only`).
+    `dataset`, `folder` and `split` say what to open: ``open_dataset(dataset, root / folder, split)``; `folder` is the
+    data set's name unless given. `weight` is its share among the sources of a stage; at 0 it is not even opened.
+    `hand_weight` and `model_weight` scale the segmentation loss of samples labelled by people and by networks; 0
+    means not used. `keep_zero` trains class 0 as a class instead of ignoring it. `stages` says which stages use it.
+    `only` keeps names that match one of these patterns, `leave_out` drops names (after `only`). For scenes that are
+    not downloaded but drawn, `synthetic` holds what follows the folder after ``segmif data make-synthetic``; a
+    message shows it where the folder is missing.
     """
 
     dataset: str
@@ -42,6 +44,7 @@ class Source:
     stages: tuple[StageKind, ...] = ("fusion", "segmentation", "joint")
     only: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+    synthetic: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

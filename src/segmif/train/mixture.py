@@ -65,10 +65,11 @@ class Mixture:
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        if not recipe.data.sources:
+        used = [source for source in recipe.data.sources if source.weight > 0]
+        if not used:
             raise InputError(f"recipe {recipe.name!r} names no data sources: it has nothing to train on")
         self.recipe = recipe
-        self.sources = [OpenSource(source, recipe) for source in recipe.data.sources]
+        self.sources = [OpenSource(source, recipe) for source in used]
         self._cutouts: Cutouts | None = None
 
     def batches(self, phase: Phase, workers: Workers, *, start: int = 0) -> Iterator[Batch]:

@@ -130,24 +130,29 @@ def seeing(crop: int) -> TransformConfig:
     return replace(views, misalign=0.3, drop=0.03, paste=0.2)
 
 
+_SCENES = "-n 400 --size 480x360 --test-share 0"
+_TRUCKS = "-n 200 --seed 50000 --having truck:0.1 --having bus:0.2 --size 480x360 --test-share 0"
+_LORRIES = "-n 100 --seed 90000 --having truck:0.3 --size 480x360 --test-share 0"
+"""What `segmif data make-synthetic FOLDER` needs to draw the synthetic sources."""
+
+
 def _with_synthetic() -> DataConfig:
     """Real pairs, and synthetic scenes for what they show rarely, trucks and buses.
 
-    ``segmif data make-synthetic ROOT/synthetic -n 400 --size 480x360 --test-share 0``, ``… ROOT/trucks -n 200 --seed
-    50000 --having truck:0.1 --having bus:0.2`` and ``… ROOT/lorries -n 100 --seed 90000 --having truck:0.3``, of the
-    same size. CamVid counts little: its cars include lorries. Trucks, buses and two-wheelers are also pasted into other
-    pairs: without them a bicycle is taken for its rider.
+    CamVid counts little: its cars include lorries. Trucks, buses and two-wheelers are also pasted into other pairs:
+    without them a bicycle is taken for its rider.
     """
     real = real_pairs()
     others = tuple(source for source in real.sources if source.dataset != "camvid")
     for_labels: tuple[StageKind, ...] = ("segmentation", "joint")
+    scenes = Source(dataset="fmb", folder="synthetic", synthetic=_SCENES, hand_weight=0.7, stages=for_labels)
     more = (
         Source(dataset="roadscene", only=("FLIR_04735", "FLIR_00578"), weight=0.3, stages=for_labels),
         Source(dataset="camvid", weight=0.4, hand_weight=0.7, stages=for_labels),
-        Source(dataset="fmb", folder="synthetic", weight=0.6, hand_weight=0.7, stages=for_labels),
-        Source(dataset="fmb", folder="synthetic", weight=0.15, stages=("fusion",)),
-        Source(dataset="fmb", folder="trucks", weight=0.4, hand_weight=0.7, stages=for_labels),
-        Source(dataset="fmb", folder="lorries", weight=1.0, hand_weight=0.7, stages=for_labels),
+        replace(scenes, weight=0.6),
+        replace(scenes, weight=0.15, stages=("fusion",)),
+        replace(scenes, folder="trucks", synthetic=_TRUCKS, weight=0.4),
+        replace(scenes, folder="lorries", synthetic=_LORRIES),
     )
     return replace(real, sources=(*others, *more), paste=("truck", "bus", "bicycle", "motorcycle"))
 
@@ -286,7 +291,7 @@ def smoke() -> Recipe:
     Make them with `segmif data make-synthetic DIR/synthetic -n 8 --size 96x96`, then `--data.root DIR`.
     """
     stage = StageConfig(steps=3, learning_rate=1e-3, augment=clean(64))
-    scenes = Source(dataset="fmb", folder="synthetic", leave_out=("*0",))
+    scenes = Source(dataset="fmb", folder="synthetic", synthetic="-n 8 --size 96x96", leave_out=("*0",))
     return Recipe(
         name="smoke",
         model=SegMiFConfig.preset(

@@ -126,6 +126,8 @@ def open_source(source: Source, data: DataConfig) -> tuple[PairDataset, list[int
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; say where the data sets are with --data.root")
     folder = root / (source.folder or source.dataset)
+    if not folder.exists():
+        raise InputError(f"{folder}: no such folder; {_how_to_get(source, folder, data)}")
     samples: PairDataset = open_dataset(source.dataset, folder, split=source.split)
     kept = [
         index
@@ -138,6 +140,22 @@ def open_source(source: Source, data: DataConfig) -> tuple[PairDataset, list[int
             f"{folder}: split {source.split!r} has {len(samples)} pairs but `only`/`leave_out` drop them all"
         )
     return samples, kept
+
+
+def _how_to_get(source: Source, folder: Path, data: DataConfig) -> str:
+    """What mends a folder that is missing."""
+    if source in data.sources:
+        option = f"data.sources.{data.sources.index(source)}"
+        without = f"or leave this source out with --{option}.weight 0"
+    else:
+        option = "data.validation" if source == data.validation else "data.fusion-validation"
+        without = f"or name another data set with --{option}.dataset"
+    if source.synthetic:
+        return f"make it by `segmif data make-synthetic {folder} {source.synthetic}`, {without}"
+    return (
+        f"{source.dataset} is wanted there (`segmif datasets --verbose` says where to get it): set --{option}.folder, "
+        f"{without}"
+    )
 
 
 def label_translation(source: Source, data: DataConfig) -> npt.NDArray[np.uint8]:
