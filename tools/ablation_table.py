@@ -39,6 +39,7 @@ class Study:
     columns: Mapping[str, str]
     about: str
     page: Path
+    command: str = "python tools/ablation_table.py --data ROOT"
 
 
 STUDIES = {
@@ -64,6 +65,7 @@ STUDIES = {
         about="The network of `segmif-lite` learns labels alone, without the fusion losses, from what each row names; "
         "fifteen minutes on one core.",
         page=Path("docs/cameras.md"),
+        command="python tools/ablation_table.py --data ROOT --study cameras",
     ),
 }
 
@@ -97,11 +99,10 @@ def _page(rows: dict[str, dict[str, list[float]]], study: Study) -> str:
     stage = plan(recipe(compared))[0].stage
     first = compared.removeprefix(study.prefix)
     whole = rows.get(compared, {}).get("miou", [])
-    command = "python tools/ablation_table.py --data ROOT" + ("" if study.title == "Ablations" else " --study cameras")
     lines = [
         f"# {study.title}",
         "",
-        f"Made by `{command}`; mean ± standard deviation over the seeds. {study.about}",
+        f"Made by `{study.command}`; mean ± standard deviation over the seeds. {study.about}",
         f"A run is short ({stage.steps} steps of {stage.batch} crops of {stage.augment.crop}), so these numbers "
         "compare the rows with each other and with nothing else.",
         HOW.format(first=first).rstrip(),
