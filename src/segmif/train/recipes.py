@@ -162,8 +162,8 @@ def segmif_b0() -> Recipe:
 
     No ImageNet weights of this encoder are free, so beside the labels it learns what the better network says of every
     view, also of pairs without labels. Segmentation on pixel-wise maxima comes first, then fusion with its semantic
-    features and the segmentation network as a judge. No joint stage: 170 steps of one lowered the mean IoU on half of
-    MSRS val from 0.78 to 0.69 (EfficientNet-Lite0).
+    features and the segmentation network as a judge (the shipped fusion network learned without one). No joint stage:
+    170 steps of one lowered the mean IoU on half of MSRS val from 0.78 to 0.69 (EfficientNet-Lite0).
     """
     data = _with_synthetic()
     taught: tuple[StageKind, ...] = ("fusion", "segmentation")
