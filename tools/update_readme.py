@@ -46,8 +46,8 @@ def table() -> str:
 
 
 def _short(score: float) -> str:
-    """Three digits, zeros at the end too."""
-    return f"{score:#.3g}".rstrip(".")
+    """Three digits, zeros at the end too; counts as they are."""
+    return f"{score:.0f}" if score >= 2 and score == int(score) else f"{score:#.3g}".rstrip(".")
 
 
 def main() -> None:
