@@ -81,7 +81,9 @@ def test_holds_no_photographs_tests_or_leftovers(names):
     """The only pictures are label maps, and those of the model cards, which show synthetic scenes and a plot; an icon
     drawn by hand is no photograph."""
     pictures = {n for n in names if re.search(r"\.(png|jpe?g|tiff?|webp|bmp|gif|npy|mp4)$", n, re.IGNORECASE)}
-    drawn = re.compile(r"segmif/data/roadscene15/\w+/label/\w+\.png|segmif/weights/[\w-]+/(example\.jpg|confusion\.png)")
+    drawn = re.compile(
+        r"segmif/data/roadscene15/\w+/label/\w+\.png|segmif/weights/[\w-]+/(example\.jpg|confusion\.png)"
+    )
     assert {n for n in pictures if not drawn.fullmatch(n)} == set()
     strange = re.compile(
         r"__pycache__|\.pyc$|(^|/)\.|(^|/)(tests?|benchmarks|docs)/|(^|/)test_\w+\.py$|\.(pt|pth|pkl|tmp)$"
