@@ -35,7 +35,7 @@ class Study:
 
     title: str
     prefix: str
-    recipes: Mapping[str, tuple[str, ...]]
+    recipes: Mapping[str, str]
     columns: Mapping[str, str]
     about: str
     page: Path
@@ -46,7 +46,7 @@ STUDIES = {
     "ablation": Study(
         title="Ablations",
         prefix="ablation-",
-        recipes={name: entry[:1] for name, entry in ABLATIONS.items()},
+        recipes={name: entry[0] for name, entry in ABLATIONS.items()},
         columns={**LABELS, "fusion/SCD": "SCD", "fusion/VIF": "VIF", "fusion/Qabf": "Qabf"},
         about="Each is `segmif-lite` with a tenth of its steps, two minutes on one core. "
         "Fusion: RoadScene training pairs kept aside.",
@@ -55,7 +55,7 @@ STUDIES = {
     "cameras": Study(
         title="Both cameras or one?",
         prefix="camera-",
-        recipes={name: entry[:1] for name, entry in CAMERAS.items()},
+        recipes={name: entry[0] for name, entry in CAMERAS.items()},
         columns={
             **LABELS,
             "iou/night/car": "car, night",
@@ -63,7 +63,7 @@ STUDIES = {
             "iou/day/building": "building, day",
         },
         about="The network of `segmif-lite` learns labels alone, without the fusion losses, from what each row names; "
-        "fifteen minutes on one core.",
+        "twenty minutes on one core.",
         page=Path("docs/cameras.md"),
         command="python tools/ablation_table.py --data ROOT --study cameras",
     ),
@@ -114,7 +114,7 @@ def _page(rows: dict[str, dict[str, list[float]]], study: Study) -> str:
         against = [] if name == compared else [b - a for a, b in zip(whole, scores["miou"], strict=False)]
         cells = map(_cell, (*scores.values(), against))
         lines.append(f"| {name.removeprefix(study.prefix)} | {len(scores['miou'])} | " + " | ".join(cells) + " |")
-    lines += ["", *(f"- **{name.removeprefix(study.prefix)}**: {study.recipes[name][0]}" for name in rows), ""]
+    lines += ["", *(f"- **{name.removeprefix(study.prefix)}**: {study.recipes[name]}" for name in rows), ""]
     return "\n".join(lines)
 
 

@@ -58,14 +58,7 @@ def test_resumed_run_repeats_the_curve_to_the_last_bit(
     tiny: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     recipe = tiny(checkpoint_every=1, rounds=2, segmentation=replace(BRIEF, steps=2, accumulate=2))
-    whole = _whole_run(recipe, tmp_path)
-    _interrupt_after(stop, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, tmp_path / "cut")
-    monkeypatch.undo()
-    train(recipe, tmp_path / "cut", resume=True)
-    assert curve(tmp_path / "cut") == curve(whole)
-    assert _weights(tmp_path / "cut") == _weights(whole)
+    _check_resumes_to_the_last_bit(recipe, tmp_path, monkeypatch, stop)
 
 
 @pytest.mark.parametrize("layout", ["cascade", "shared"])
@@ -87,14 +80,7 @@ def test_run_guided_by_the_round_before_resumes_to_the_last_bit(
     tiny: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     recipe = tiny(checkpoint_every=1, rounds=2, joint=NONE, previous_guide=True)
-    whole = _whole_run(recipe, tmp_path)
-    _interrupt_after(stop, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, tmp_path / "cut")
-    monkeypatch.undo()
-    train(recipe, tmp_path / "cut", resume=True)
-    assert curve(tmp_path / "cut") == curve(whole)
-    assert _weights(tmp_path / "cut") == _weights(whole)
+    _check_resumes_to_the_last_bit(recipe, tmp_path, monkeypatch, stop)
 
 
 @pytest.mark.parametrize("change", [{"segment_input": "infrared"}, {"model": {"attention": "none"}}])
@@ -102,6 +88,20 @@ def test_a_guide_that_nobody_reads_is_refused(tiny: MakeRecipe, tmp_path: Path, 
     change = {name: replace(tiny().model, **v) if name == "model" else v for name, v in change.items()}
     with pytest.raises(InputError, match="--previous-guide needs"):
         train(tiny(previous_guide=True, **change), tmp_path / "run")
+
+
+def _check_resumes_to_the_last_bit(
+    recipe: loop.Recipe, folder: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """Interrupted after `stop` steps and resumed, a run ends with the curve and weights of a whole one."""
+    whole = _whole_run(recipe, folder)
+    _interrupt_after(stop, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, folder / "cut")
+    monkeypatch.undo()
+    train(recipe, folder / "cut", resume=True)
+    assert curve(folder / "cut") == curve(whole)
+    assert _weights(folder / "cut") == _weights(whole)
 
 
 def _whole_run(recipe: loop.Recipe, folder: Path) -> Path:

@@ -128,7 +128,7 @@ class Mixture:
 
     def taking_part(self, phase: Phase) -> list[OpenSource]:
         """The sources the stage of this phase uses."""
-        wanted = [one for one in self.sources if phase.kind in one.source.stages and one.source.weight > 0]
+        wanted = [one for one in self.sources if phase.kind in one.source.stages]
         if not wanted:
             raise InputError(f"no source is for the {phase.kind} stage: name it in the stages of a source")
         return wanted

@@ -371,7 +371,7 @@ def _camera(name: str) -> Callable[[], Recipe]:
         )
         return replace(base, name=name, segment_input=sees, segmentation_first=stage, pictures=0)
 
-    make.__doc__ = f"What a second camera is worth: labels alone, a quarter of an hour on one core. {text}"
+    make.__doc__ = f"What a second camera is worth: labels alone, twenty minutes on one core. {text}"
     return make
 
 

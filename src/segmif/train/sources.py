@@ -106,7 +106,7 @@ def collect_cutouts(sources: Sequence[OpenSource], recipe: Recipe) -> Cutouts:
         if name not in names:
             raise unknown("class to paste", name, names)
     classes = [names.index(name) for name in recipe.data.paste]
-    found = [(source.cutouts(classes), source.source.weight) for source in sources if source.source.weight > 0]
+    found = [(source.cutouts(classes), source.source.weight) for source in sources]
     found = [(group, weight) for group, weight in found if group]
     if not found:
         raise InputError(
