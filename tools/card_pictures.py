@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 import segmif
 from segmif import io
+from segmif.bench.gallery import result_sheet
 from segmif.data import open_dataset
 from segmif.data.synthetic.examples import EXAMPLES, example_scene
 from segmif.metrics.segmentation import confusion_matrix
-from segmif.viz import contact_sheet
 
 WEIGHTS = Path("src/segmif/weights")
 
@@ -38,13 +38,9 @@ def draw(name: str, data: Path) -> None:
 
 def example(model: segmif.Model) -> npt.NDArray[np.uint8]:
     """A row for each scene: infrared, visible, fused, labels."""
-    pictures = []
-    for name in EXAMPLES:
-        scene = example_scene(name)
-        result = model.predict(scene.infrared, scene.visible)
-        pictures += [("infrared", result.infrared), ("visible", result.visible), ("fused", result.fused)]
-        pictures.append(("labels", result.overlay(legend="none")))
-    return np.asarray(contact_sheet(pictures, columns=4, cell=(320, 240)))
+    scenes = [example_scene(name) for name in EXAMPLES]
+    results = [model.predict(scene.infrared, scene.visible) for scene in scenes]
+    return np.asarray(result_sheet(results, cell=(320, 240)))
 
 
 def draw_confusion(model: segmif.Model, data: Path, path: Path, *, fields: bool) -> None:

@@ -99,18 +99,21 @@ def count_pictures(settings: Settings) -> int:
 def _sheets(model: Model, settings: Settings) -> Iterator[tuple[str, Image.Image]]:
     scenes = {name: example_scene(name, size=settings.size) for name in EXAMPLES}
     results = {name: _fuse(model, scene) for name, scene in scenes.items()}
-    yield "demo.jpg", _columns([results["day"], results["night"]], cell=(480, 360))
+    yield "demo.jpg", result_sheet([results["day"], results["night"]], cell=(480, 360))
     for name, result in results.items():
         yield f"gallery/{name}.jpg", _narrowed(result.panel())
     more = [synthetic_scene(s, size=settings.size, time=t, weather=w) for s, t, w in SCENES]
-    yield "gallery/scenes.jpg", _columns([_fuse(model, scene) for scene in more], cell=(360, 270))
+    yield "gallery/scenes.jpg", result_sheet([_fuse(model, scene) for scene in more], cell=(360, 270))
     yield "gallery/methods.jpg", _methods(scenes["night"], results["night"], model.name)
     yield "gallery/closer.jpg", _closer(scenes["night"], results["night"])
     for info, folder in _found(settings):
         samples = _spread(info, folder, settings.pairs)
         # Classes learnt from thermal pictures of streets say nothing about near infrared, nor the other way round.
         labels = samples[0].meta.get("infrared") != "near" or info.label_set == model.network.config.label_set
-        yield f"{REAL}/{info.name}.jpg", _columns([_fuse(model, s) for s in samples], cell=(480, 360), labels=labels)
+        yield (
+            f"{REAL}/{info.name}.jpg",
+            result_sheet([_fuse(model, s) for s in samples], cell=(480, 360), labels=labels),
+        )
 
 
 def _narrowed(sheet: Image.Image) -> Image.Image:
@@ -123,7 +126,7 @@ def _fuse(model: Model, sample: PairSample) -> Result:
     return model.predict(sample.infrared, sample.visible, name=sample.name)
 
 
-def _columns(results: Sequence[Result], *, cell: tuple[int, int], labels: bool = True) -> Image.Image:
+def result_sheet(results: Sequence[Result], *, cell: tuple[int, int], labels: bool = True) -> Image.Image:
     """A row for each result: infrared, visible, fused and, if wanted and there are any, its labels."""
     pictures: list[Titled] = []
     for result in results:
